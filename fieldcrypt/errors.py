@@ -18,7 +18,9 @@ __all__ = [
     "KeyProviderError",
     "KeyShreddedError",
     "KeyStoreError",
+    "KeyWipedError",
     "MigrationError",
+    "NativeError",
     "NotWrappedHereError",
     "PlaintextRefusedError",
     "UnknownTenantError",
@@ -83,6 +85,17 @@ class DecryptionError(FieldcryptError):
     def __str__(self) -> str:
         text = super().__str__()
         return text if self.hint is None else f"{text}; {self.hint}"
+
+
+class NativeError(FieldcryptError):
+    """The native core failed: a fault of fieldcrypt, to be reported. The message says where, and nothing else."""
+
+
+class KeyWipedError(FieldcryptError):
+    """A key was taken away while it was about to be used, again and again: other threads drop keys all the time."""
+
+    def __init__(self, message: str = "the key was dropped, and wiped, by another thread: try again") -> None:
+        super().__init__(message)
 
 
 class PlaintextRefusedError(FieldcryptError, TypeError):

@@ -40,20 +40,28 @@ class Cipher(Protocol):
         """
 
     def wipe(self) -> None:
-        """Give the key up; natively, its memory is wiped. It cannot be used afterwards."""
+        """Give the key up; natively, its memory is wiped, and what uses it afterwards raises a KeyWipedError."""
+
+    @property
+    def is_wiped(self) -> bool:
+        """Whether it cannot be used any more."""
 
 
 class Mac(Protocol):
     """HMAC-SHA-256 under the index key of a data key, fed with the beginning of a message (SPEC section 11)."""
 
-    def copy(self) -> Mac:
-        """Return another one, fed with the same."""
+    def fed(self, data: bytes, /) -> Mac:
+        """Return another one, fed with more of the message."""
 
-    def update(self, data: bytes) -> None:
-        """Feed more of the message."""
+    def tag(self, end: bytes, size: int, /) -> bytes:
+        """Return the first bytes of the tag of a message, which ends with this."""
 
-    def finalize(self) -> bytes:
-        """Return the tag, 32 bytes."""
+    def wipe(self) -> None:
+        """Give the key up as a cipher does, also in all that were fed from this one."""
+
+    @property
+    def is_wiped(self) -> bool:
+        """Whether it cannot be used any more."""
 
 
 class Backend(Protocol):

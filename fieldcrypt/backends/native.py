@@ -23,6 +23,11 @@ class NativeCipher:
         self.cipher = self._cipher.cipher
         self.wipe = self._cipher.wipe
 
+    @property
+    def is_wiped(self) -> bool:
+        """Whether it cannot be used any more."""
+        return self._cipher.is_wiped
+
     def sealer(self, draw: Callable[[int], bytes], messages: int) -> native.Sealer:
         """Return what encrypts under a new salt."""
         return self._cipher.sealer(draw(SALT_SIZE), messages)

@@ -20,6 +20,7 @@ _KEY_ID_LABEL = b"fieldcrypt/v1 key id"
 _ENCRYPTION_LABEL = b"fieldcrypt/v1 encryption"
 _RECORD_LABEL = b"fieldcrypt/v1 record"
 _INDEX_LABEL = b"fieldcrypt/v1 blind index"
+_RECORD_TAG_SIZE = SHA256.digest_size
 
 # AESGCM.encrypt and .decrypt: (nonce, data, aad) -> bytes
 Crypt = Callable[[bytes, bytes, bytes], bytes]
@@ -44,6 +45,8 @@ class PythonCipher(Xaes256Gcm):
 
     __slots__ = ()
 
+    is_wiped: Final = False
+
     def sealer(self, draw: Callable[[int], bytes], messages: int) -> PythonSealer:
         """Return what encrypts under a new salt."""
         salt = draw(SALT_SIZE)
@@ -51,6 +54,35 @@ class PythonCipher(Xaes256Gcm):
 
     def wipe(self) -> None:
         """Do nothing: Python cannot wipe, and what drops the cipher frees its memory."""
+
+
+class PythonMac:
+    """HMAC-SHA-256, fed with the beginning of a message. It never changes."""
+
+    __slots__ = ("_hmac",)
+
+    is_wiped: Final = False
+
+    def __init__(self, hmac: HMAC) -> None:
+        self._hmac = hmac
+
+    def fed(self, data: bytes) -> PythonMac:
+        """Return another one, fed with more of the message."""
+        mac = self._hmac.copy()
+        mac.update(data)
+        return PythonMac(mac)
+
+    def tag(self, end: bytes, size: int) -> bytes:
+        """Return the first bytes of the tag of a message, which ends with this."""
+        mac = self._hmac.copy()
+        mac.update(end)
+        return mac.finalize()[:size]
+
+    def wipe(self) -> None:
+        """Do nothing, as a cipher."""
+
+    def __reduce__(self) -> str:
+        raise TypeError("an HMAC holds a key and cannot be pickled")
 
 
 class PythonBackend:
@@ -69,26 +101,20 @@ class PythonBackend:
 
     def record_tag(self, secret: bytes, message: bytes) -> bytes:
         """Return the tag of a key record."""
-        return _fed(derive(secret, _RECORD_LABEL, KEY_SIZE), message).finalize()
+        return PythonMac(HMAC(derive(secret, _RECORD_LABEL, KEY_SIZE), SHA256())).tag(message, _RECORD_TAG_SIZE)
 
     def cipher(self, secret: bytes) -> PythonCipher:
         """Return the cipher for values under a data key."""
         return PythonCipher(derive(secret, _ENCRYPTION_LABEL, KEY_SIZE))
 
-    def mac(self, secret: bytes) -> HMAC:
+    def mac(self, secret: bytes) -> PythonMac:
         """Return the HMAC for blind indexes under a data key."""
-        return HMAC(derive(secret, _INDEX_LABEL, KEY_SIZE), SHA256())
+        return PythonMac(HMAC(derive(secret, _INDEX_LABEL, KEY_SIZE), SHA256()))
 
 
 def derive(key: bytes, label: bytes, size: int) -> bytes:
     """Derive `size` bytes from a key: HKDF-SHA-256 (RFC 5869) without salt, with the label as info."""
     return HKDF(SHA256(), size, salt=None, info=label).derive(key)
-
-
-def _fed(key: bytes, message: bytes) -> HMAC:
-    mac = HMAC(key, SHA256())
-    mac.update(message)
-    return mac
 
 
 PYTHON = PythonBackend()

@@ -11,6 +11,7 @@ from fieldcrypt import _system
 from fieldcrypt.format import envelope
 from fieldcrypt.format.envelope import SALT
 from fieldcrypt.keys.live.live_key import Lease, LiveKey
+from fieldcrypt.keys.live.wiped import unless_wiped
 from fieldcrypt.prepared.readers import Readers
 from fieldcrypt.prepared.writers import Writers
 
@@ -63,6 +64,9 @@ class NativeReaders(Readers):
             tenant: who is named.
             bound: the canonical encoding of its context.
         """
+        return unless_wiped(lambda: self._open(core, data, tenant, bound))
+
+    def _open(self, core: native.FieldCore, data: bytes, tenant: Any, bound: bytes) -> bytes | None:
         reader = self.prepare(data, tenant)
         if not reader.is_for(tenant):
             self.check_nobody(tenant, reader.live_key)

@@ -12,6 +12,7 @@ from fieldcrypt.format import envelope
 from fieldcrypt.format.context import NO_TENANT, NoTenant
 from fieldcrypt.format.envelope import HEAD, PREFIX, SALT
 from fieldcrypt.keys.live.live_key import Deadline, LiveKey
+from fieldcrypt.keys.live.wiped import unless_wiped
 from fieldcrypt.offload import Offload
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ class Readers:
 
     def prepare(self, data: bytes, tenant: str | NoTenant | None) -> Reader:
         """Return a reader for a value whose data key and key record are authentic; the value may still not be."""
+        return unless_wiped(lambda: self._prepare(data, tenant))
+
+    def _prepare(self, data: bytes, tenant: str | NoTenant | None) -> Reader:
         value = envelope.parse(data)
         keyring = self._keyring()
         if tenant is None and self._names_tenant:

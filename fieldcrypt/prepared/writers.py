@@ -14,6 +14,7 @@ from fieldcrypt.format import envelope
 from fieldcrypt.format.aead import GCM_NONCE_SIZE, LONG, Pieces
 from fieldcrypt.format.envelope import HEAD, SALT, SELF_CONTAINED, STORED
 from fieldcrypt.keys.live.live_key import Deadline, Lease
+from fieldcrypt.keys.live.wiped import unless_wiped
 from fieldcrypt.offload import Offload
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Writers:
 
     def prepare(self, tenant: str | None) -> Writer:
         """Return a writer, with one message taken from its salt for the caller."""
+        return unless_wiped(lambda: self._prepare(tenant))
+
+    def _prepare(self, tenant: str | None) -> Writer:
         keyring = self._keyring()
         lease = keyring.for_encryption(tenant, self._offload)
         key = lease.key

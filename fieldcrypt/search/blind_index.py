@@ -11,10 +11,10 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
-from fieldcrypt.backends import Mac
-from fieldcrypt.errors import ConfigurationError, FieldcryptError, located
+from fieldcrypt.errors import ConfigurationError, FieldcryptError, KeyWipedError, located
 from fieldcrypt.format.codecs import Codec
 from fieldcrypt.format.context import FIELD_KEY, PATH_KEY, NoTenant, check_field_name
+from fieldcrypt.keys.live.wiped import unless_wiped
 from fieldcrypt.normalisers import NORMALISERS, Normaliser, NothingToTagError, canonical
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.search.macs import IndexingEncryptor, IndexMacs, message_head
@@ -124,9 +124,10 @@ class BlindIndex(Generic[T]):
         """
         try:
             message = self._codec.encode(self.normalise(value))
-            mac = self._macs.tagging(tenant)[0].copy()
-            mac.update(message)
-            return mac.finalize()[: self.tag_size]
+            try:
+                return self._macs.tagging(tenant)[0].tag(message, self.tag_size)
+            except KeyWipedError:
+                return unless_wiped(lambda: self._macs.tagging(tenant)[0].tag(message, self.tag_size))
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
@@ -144,7 +145,9 @@ class BlindIndex(Generic[T]):
         """
         try:
             message = self._codec.encode(self.normalise(value))
-            return [self._tag(heads[0], message) for heads in self._macs.searching(tenant)]
+            return unless_wiped(
+                lambda: [heads[0].tag(message, self.tag_size) for heads in self._macs.searching(tenant)]
+            )
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
@@ -228,11 +231,6 @@ class BlindIndex(Generic[T]):
     def _check(self, value: Any) -> None:
         if type(value) is not self.type:
             raise TypeError(f"expected {self.type.__name__}, got {type(value).__name__}")
-
-    def _tag(self, mac: Mac, message: bytes) -> bytes:
-        mac = mac.copy()
-        mac.update(message)
-        return mac.finalize()[: self.tag_size]
 
     def __reduce__(self) -> tuple[Any, ...]:
         how = {

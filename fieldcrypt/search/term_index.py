@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, cast
 
-from fieldcrypt.backends import Mac
 from fieldcrypt.errors import ConfigurationError, FieldcryptError, located
 from fieldcrypt.format._text import utf8
 from fieldcrypt.format.cbor import encode_cbor
@@ -121,20 +120,22 @@ class TermIndex:
         try:
             forms = self.kind.terms(self.normalise(value))
             where = self._row(row) if self.needs_row else b""
-            heads = self._macs.tagging(tenant)
-            if self.partitions > 1:
-                number = int.from_bytes(_mac(heads[-1], where)[:8], "big") % self.partitions
-                return (self._tag(heads[number], _encoded(forms[0])),)
-            count, size = len(forms), self.tag_size
-            return tuple(
-                [  # faster than a generator
-                    _mac(heads[count + at], where)[:size] if form is None else _mac(heads[at], _encoded(form))[:size]
-                    for at, form in enumerate(forms)
-                ]
-            )
+            return unless_wiped(lambda: self._stored_tags(forms, where, tenant))
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
+
+    def _stored_tags(self, forms: Sequence[Any], where: bytes, tenant: str | None) -> tuple[bytes, ...]:
+        heads, count, size = self._macs.tagging(tenant), len(forms), self.tag_size
+        if self.partitions > 1:
+            number = int.from_bytes(heads[-1].tag(where, 8), "big") % self.partitions
+            return (heads[number].tag(_encoded(forms[0]), size),)
+        return tuple(
+            [  # faster than a generator
+                heads[count + at].tag(where, size) if form is None else heads[at].tag(_encoded(form), size)
+                for at, form in enumerate(forms)
+            ]
+        )
 
     def unsettled_until(self, tenant: str | None) -> float | None:
         """Return until when rows of a tenant may be tagged under an index key that another one follows, or None.
@@ -206,27 +207,27 @@ class TermIndex:
             raise ConfigurationError(f"the index {self.index} of {self.name} needs values that are bound to their row")
         return encode_context(row)
 
-    def _tag(self, mac: Mac, message: bytes) -> bytes:
-        return _mac(mac, message)[: self.tag_size]
-
     def _tags(self, cover: Cover, tenant: str | NoTenant | None, levels: tuple[int, ...]) -> TagsByLevel:
         try:
-            found: list[dict[bytes, None]] = [{} for _ in self.levels]
-            for heads in reversed(self._macs.searching(tenant)):
-                for at in levels:
-                    found[at].update(dict.fromkeys(sorted(self._level_tags(heads, at, cover))))
-            return tuple(map(tuple, found))
+            return unless_wiped(lambda: self._tags_by_level(cover, tenant, levels))
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
 
+    def _tags_by_level(self, cover: Cover, tenant: str | NoTenant | None, levels: tuple[int, ...]) -> TagsByLevel:
+        found: list[dict[bytes, None]] = [{} for _ in self.levels]
+        for heads in reversed(self._macs.searching(tenant)):
+            for at in levels:
+                found[at].update(dict.fromkeys(sorted(self._level_tags(heads, at, cover))))
+        return tuple(map(tuple, found))
+
     def _level_tags(self, heads: Heads, at: int, cover: Cover) -> Iterator[bytes]:
         forms = cover.terms[at]
         macs = heads[:-1] if self.partitions > 1 else (heads[at],)
-        yield from (self._tag(mac, message) for message in map(_encoded, forms) for mac in macs)
+        yield from (mac.tag(message, self.tag_size) for message in map(_encoded, forms) for mac in macs)
         if cover.padding is not None:  # padded to the most that there can be
             for number in range((cover.most or self.levels[at].most) - len(forms)):
-                yield self._tag(heads[len(self.levels) + at], _encoded([*cover.padding, number]))
+                yield heads[len(self.levels) + at].tag(_encoded([*cover.padding, number]), self.tag_size)
 
     def _matches(self, question: Question, value: Any) -> bool:
         try:
@@ -244,12 +245,6 @@ class TermIndex:
 
     def __repr__(self) -> str:
         return f"TermIndex({self.name!r}, {self.index!r})"
-
-
-def _mac(mac: Mac, message: bytes) -> bytes:
-    mac = mac.copy()
-    mac.update(message)
-    return mac.finalize()
 
 
 def _encoded(form: Any) -> bytes:

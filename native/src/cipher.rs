@@ -8,13 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use aws_lc_rs::aead::RandomizedNonceKey;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, Tag, UnboundKey};
 use aws_lc_rs::cmac;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use zeroize::Zeroizing;
 
+use crate::error::wiped;
 use crate::mac::derived;
+use crate::panic::guarded;
 use crate::secret::Slot;
+use crate::stack::scrubbed;
 
 pub const SALT_SIZE: usize = 12;
 pub const TAG_SIZE: usize = 16;
@@ -108,6 +111,10 @@ impl GcmKey {
     pub fn wipe(&self) {
         self.0.wipe();
     }
+
+    pub fn is_wiped(&self) -> bool {
+        self.0.is_wiped()
+    }
 }
 
 /// The cipher of a data key, from which salts select the keys of AES-256-GCM.
@@ -123,8 +130,8 @@ impl Cipher {
         if let Some(known) = subkeys.get(&salt).and_then(Weak::upgrade) {
             return Ok(known);
         }
-        let made = self.key.with(|key| subkey(key, &salt)).ok_or_else(wiped)?;
-        let made = Arc::new(made.map_err(|_| wiped())?);
+        let made = scrubbed(|| self.key.with(|key| subkey(key, &salt)));
+        let made = Arc::new(made.ok_or_else(wiped)?.map_err(|_| wiped())?);
         if subkeys.len() >= 64 {
             subkeys.retain(|_, each| each.strong_count() > 0);
         }
@@ -143,28 +150,28 @@ fn subkey(key: &cmac::Key, salt: &[u8; SALT_SIZE]) -> Result<GcmKey, Refused> {
     GcmKey::new(&derived)
 }
 
-fn wiped() -> PyErr {
-    PyValueError::new_err("the key was wiped")
-}
-
 #[pymethods]
 impl Cipher {
     /// Take the data key, 32 bytes, of which the cipher's key is derived.
     #[new]
     fn new(secret: &[u8]) -> PyResult<Self> {
-        let key = derived::<32>(secret, LABEL)?;
-        let key = cmac::Key::new(cmac::AES_256, key.as_slice()).map_err(|_| wiped())?;
-        Ok(Self { key: Slot::new(key), subkeys: Mutex::default() })
+        guarded(|| {
+            scrubbed(|| {
+                let key = derived::<32>(secret, LABEL)?;
+                let key = cmac::Key::new(cmac::AES_256, key.as_slice()).map_err(|_| wiped())?;
+                Ok(Self { key: Slot::new(key), subkeys: Mutex::default() })
+            })
+        })
     }
 
     /// Return the AES-256-GCM of a 12-byte salt.
     fn cipher(&self, salt: [u8; SALT_SIZE]) -> PyResult<Subkey> {
-        Ok(Subkey(self.gcm_key(salt)?))
+        guarded(|| Ok(Subkey(self.gcm_key(salt)?)))
     }
 
     /// Return what encrypts under a salt that serves so many messages.
     fn sealer(&self, salt: [u8; SALT_SIZE], messages: u32) -> PyResult<Sealer> {
-        Ok(Sealer { salt, key: self.gcm_key(salt)?, left: AtomicU32::new(messages) })
+        guarded(|| Ok(Sealer { salt, key: self.gcm_key(salt)?, left: AtomicU32::new(messages) }))
     }
 
     /// Return ciphertext and tag under a 24-byte nonce that is used this once.
@@ -191,10 +198,16 @@ impl Cipher {
         Subkey(self.gcm_key(salt)?).decrypt(py, nonce, ciphertext, aad)
     }
 
+    #[getter]
+    fn is_wiped(&self) -> bool {
+        self.key.is_wiped()
+    }
+
     /// Wipe the key, and all keys that salts have selected.
     fn wipe(&self) {
+        let mut subkeys = self.subkeys.lock().unwrap_or_else(PoisonError::into_inner); // so that none is made meanwhile
         self.key.wipe();
-        for (_, subkey) in self.subkeys.lock().unwrap_or_else(PoisonError::into_inner).drain() {
+        for (_, subkey) in subkeys.drain() {
             if let Some(subkey) = subkey.upgrade() {
                 subkey.wipe();
             }
@@ -241,8 +254,14 @@ impl Subkey {
         ciphertext: &[u8],
         aad: &[u8],
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let mut text = ciphertext.to_vec();
-        Ok(self.0.open(nonce, aad, &mut text).ok().map(|plaintext| PyBytes::new(py, plaintext)))
+        guarded(|| {
+            let mut text = ciphertext.to_vec();
+            match self.0.open(nonce, aad, &mut text) {
+                Ok(plaintext) => Ok(Some(PyBytes::new(py, plaintext))),
+                Err(_) if self.0.is_wiped() => Err(wiped()),
+                Err(_) => Ok(None),
+            }
+        })
     }
 
     fn __reduce__(&self) -> PyResult<()> {

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyType};
 use std::sync::Mutex;
 
+use crate::error::wiped;
 use crate::plaintext::Kind;
 use crate::prepared::{PREFIX_SIZE, Reader, Writer, seal_many};
 use crate::system::System;
@@ -217,10 +218,20 @@ impl FieldCore {
     }
 
     /// Return the plaintext of a value of a reader; None if it is not authentic.
-    fn open<'py>(&self, py: Python<'py>, reader: &Reader, data: &[u8], aad: &[u8]) -> Option<Bound<'py, PyBytes>> {
-        let (nonce, body) = reader.split(data)?;
+    fn open<'py>(
+        &self,
+        py: Python<'py>,
+        reader: &Reader,
+        data: &[u8],
+        aad: &[u8],
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let Some((nonce, body)) = reader.split(data) else { return Ok(None) };
         let mut text = body.to_vec();
-        reader.open(nonce, aad, &mut text).ok().map(|plaintext| PyBytes::new(py, plaintext))
+        match reader.open(nonce, aad, &mut text) {
+            Ok(plaintext) => Ok(Some(PyBytes::new(py, plaintext))),
+            Err(_) if reader.is_wiped() => Err(wiped()),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Forget the reader that was used last.

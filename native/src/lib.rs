@@ -6,12 +6,16 @@
 mod about;
 mod arrow;
 mod cipher;
+mod error;
 mod field;
 mod mac;
+mod memory;
+mod panic;
 mod plaintext;
 mod prepared;
 mod random;
 mod secret;
+mod stack;
 mod system;
 
 use pyo3::prelude::*;
@@ -32,10 +36,26 @@ mod fieldcrypt_native {
     #[pymodule_export]
     use super::mac::{Mac, key_id, record_tag};
     #[pymodule_export]
+    use super::panic::_panic;
+    #[pymodule_export]
     use super::prepared::{Reader, Writer};
+
+    /// Return why keys are not, or not all, in locked pages that no core dump has; None if they are.
+    #[pyfunction]
+    fn memory_fault() -> Option<&'static str> {
+        memory::fault()
+    }
+
+    /// Lock the pages of keys again, in a forked child.
+    #[pyfunction]
+    fn lock_memory() {
+        memory::lock_again();
+    }
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        panic::silence();
+        memory::serve();
         module.add("SEAM", SEAM)?;
         module.add("__version__", about::version())?;
         module.add("CRYPTOGRAPHY", about::CRYPTOGRAPHY)?;

@@ -171,6 +171,11 @@ impl Reader {
     pub fn share(&self) -> Option<Arc<Schedules>> {
         self.key.share()
     }
+
+    /// Return True if the key was taken away, so that nothing can be said of a value.
+    pub fn is_wiped(&self) -> bool {
+        self.key.is_wiped()
+    }
 }
 
 #[pymethods]

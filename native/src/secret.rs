@@ -22,6 +22,11 @@ impl<K> Slot<K> {
         self.lock().clone()
     }
 
+    /// Return True if the key was taken away.
+    pub fn is_wiped(&self) -> bool {
+        self.lock().is_none()
+    }
+
     /// Take the key away.
     pub fn wipe(&self) {
         self.lock().take();

@@ -31,10 +31,16 @@ class IndexKey(CachedKey):
         return cls(record, data_key.mac(), embedded=embedded)
 
     def mac(self, head: bytes) -> Mac:
-        """Return HMAC-SHA-256 under the index key, already fed with the head of a message: to copy for each message."""
-        mac = self._mac.copy()
-        mac.update(head)
-        return mac
+        """Return HMAC-SHA-256 under the index key, already fed with the head of messages."""
+        return self._mac.fed(head)
+
+    def wipe(self) -> None:
+        """Wipe the HMAC, also in prepared indexes."""
+        self._mac.wipe()
+
+    @property
+    def is_wiped(self) -> bool:
+        return self._mac.is_wiped
 
 
 class IndexLease(KeyLease):

@@ -89,10 +89,12 @@ class CachedKeys(Generic[K]):
         """Return the one live key of this id, with its new times: this one, unless another came first.
 
         A key that was confirmed may have been evicted meanwhile: it is put back, because a refusal or a fork must be
-        able to find it.
+        able to find it. Unless it was wiped: then its holders ask again.
         """
         slot = (key.key_id, key.embedded)
         with self._lock:
+            if key.is_wiped:
+                return key
             kept = self._keys.setdefault(slot, key)
             self._keys.move_to_end(slot)
             if kept is key or deadline > kept.deadline:
@@ -100,6 +102,7 @@ class CachedKeys(Generic[K]):
             evicted = [self._keys.popitem(last=False)[1] for _ in range(len(self._keys) - self._limit)]
             for oldest in evicted:
                 oldest.end()
+                oldest.wipe()
         for oldest in evicted:
             self._given_up(oldest)
         return kept
@@ -117,11 +120,18 @@ class CachedKeys(Generic[K]):
         """Go on with a key whose record is unchanged in the store, until the next check of store or provider."""
         return self.keep(key, key.expires, key.expires, min(_next_look(key), key.expires))
 
-    def drop(self, key: K) -> None:
-        """End the use of a key, and of the one in its place."""
+    def drop(self, key: K, *, waited_for: bool = False) -> None:
+        """End the use of a key, and of the one in its place.
+
+        Args:
+            key: which.
+            waited_for: it serves callers once more, who are waiting for it, and is wiped when they let it go.
+        """
         with self._lock:
             for ended in (key, self._keys.pop((key.key_id, key.embedded), key)):
                 ended.end()
+                if not (waited_for and ended is key):
+                    ended.wipe()
         self._given_up(key)
 
     def drop_id(self, key_id: bytes) -> None:
@@ -148,6 +158,7 @@ class CachedKeys(Generic[K]):
             for key in forgotten:
                 key.end()
                 key.after_fork()  # should a check that is under way bring it back for a moment
+                key.wipe()
             self._keys.clear()
         for key in forgotten:
             self._given_up(key)

@@ -113,6 +113,14 @@ class CachedKey(Deadline):
         if self.lease is not None:
             self.lease.deadline = self.deadline
 
+    def wipe(self) -> None:
+        """Wipe what is left of a key that has ended; natively, whoever still holds it has to ask the keyring again."""
+
+    @property
+    def is_wiped(self) -> bool:
+        """Whether it cannot be used any more."""
+        return False
+
     def bring_forward(self, seconds: float) -> None:
         """Count lost time as if it had passed; this process may also have become a clone of another one."""
         self.expires -= seconds
@@ -162,6 +170,15 @@ class LiveKey(CachedKey):
             next(sealer.messages)
             self._sealer = sealer
         return sealer
+
+    def wipe(self) -> None:
+        """Wipe the cipher, also in prepared writers and readers."""
+        self._sealer = None
+        self._xaes.wipe()
+
+    @property
+    def is_wiped(self) -> bool:
+        return self._xaes.is_wiped
 
     @property
     def xaes(self) -> Cipher:

@@ -241,7 +241,7 @@ class LiveKeys(Generic[K]):
 
     def drop_unkept(self, key: K) -> None:
         """End the use of a key that was made while all keys were dropped."""
-        self._keys.drop(key)
+        self._keys.drop(key, waited_for=True)
 
     def bring_forward(self, seconds: float) -> None:
         """Count lost time as if it had passed; a key that is just being fetched is not kept."""
@@ -332,7 +332,7 @@ class LiveKeys(Generic[K]):
         If all keys were dropped meanwhile, or the tenant's provider has changed, it serves its waiting callers only.
         """
         if forgotten != self._keys.forgotten or not (provider is None or self._providers.holds(key.tenant, provider)):
-            self._keys.drop(key)
+            self._keys.drop(key, waited_for=True)
         if shredded != self._keys.shredded:
             try:
                 self.record_of(key)
