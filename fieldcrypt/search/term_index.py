@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from fieldcrypt.format._text import utf8
 from fieldcrypt.format.cbor import encode_cbor
 from fieldcrypt.format.codecs import BYTES_BYTE, CBOR, TEXT_BYTE
 from fieldcrypt.format.context import FIELD_KEY, PATH_KEY, NoTenant, check_field_name, encode_context
+from fieldcrypt.keys.live.wiped import unless_wiped
 from fieldcrypt.normalisers import Normaliser, canonical
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.search.answer import Answer, TagsByLevel
