@@ -34,11 +34,10 @@ def wrong_answers(backend: Backend, *, draws_nonces: bool = False) -> list[str]:
     """
     cipher = backend.cipher(_SECRET)
     mac = backend.mac(_SECRET)
-    mac.update(_MESSAGE)
     right = {
         "key ids": backend.key_id(_SECRET) == _KEY_ID,
         "tags of records": backend.record_tag(_SECRET, _MESSAGE) == _RECORD_TAG,
-        "tags of blind indexes": mac.copy().finalize() == _INDEX_TAG,
+        "tags of blind indexes": mac.tag(_MESSAGE, 32) == _INDEX_TAG,
         "encryption": draws_nonces or cipher.encrypt(_NONCE, _MESSAGE, _CONTEXT) == _SEALED,
         "decryption": cipher.decrypt(_NONCE, _SEALED, _CONTEXT) == _MESSAGE,
         "authentication": _refuses(cipher, _SEALED, b"patients.name") and _refuses(cipher, _CHANGED, _CONTEXT),
