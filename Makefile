@@ -25,6 +25,16 @@ BENCH := $(VENV)/bench
 # The fuzzer, which is for Linux and macOS, and not for every Python.
 FUZZ := $(VENV)/fuzz
 
+# The native core, beside the tests' environment, so that `make test` runs without it; and what builds it.
+NATIVE  := $(VENV)/native
+MATURIN := $(VENV)/maturin
+CARGO_NEEDED = command -v cargo >/dev/null || { echo "The native core is written in Rust, and there is no cargo here: install Rust with rustup. Everything else works without it." >&2; exit 1; }
+NATIVE_TESTS := tests/native tests/core tests/format tests/columns tests/search tests/declaration tests/pydantic tests/pynamodb
+
+# Each wheel serves all Pythons from 3.11 on. Zig links them, so that they run with C libraries as old as their names say.
+WHEELS := x86_64-unknown-linux-gnu:manylinux_2_17 aarch64-unknown-linux-gnu:manylinux_2_17 x86_64-unknown-linux-musl:musllinux_1_2
+
+.PHONY: native native-beside native-check test-native test-native-long wheels
 .PHONY: demo test test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys test-long-values test-search fuzz lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
@@ -68,6 +78,47 @@ test-long-values: $(VENV)/.stamp
 # Random people and questions, of all kinds of indexes, beside the same people without protection.
 test-search: $(VENV)/.stamp $(VENV)/.mariadb
 	$(BIN)/pytest --long -o faulthandler_timeout=1800 tests/search/test_terms_property.py tests/*/test_search_property.py $(ARGS)
+
+# Builds the native core and installs it in .venv, where it is used from then on; uninstalling it goes back.
+native: $(VENV)/.stamp $(MATURIN)/.stamp
+	@$(CARGO_NEEDED)
+	rm -rf build/native-wheel
+	cd native && ../$(MATURIN)/bin/maturin build --release --quiet --interpreter ../$(BIN)/python --out ../build/native-wheel
+	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps build/native-wheel/*.whl
+	@$(BIN)/python -c 'import fieldcrypt; print("the backend is", fieldcrypt.backend())'
+	@echo "To go back: $(BIN)/python -m pip uninstall fieldcrypt-native"
+
+native-beside: $(VENV)/.stamp $(MATURIN)/.stamp
+	@$(CARGO_NEEDED)
+	rm -rf $(NATIVE)
+	cd native && ../$(MATURIN)/bin/maturin build --release --quiet --interpreter ../$(BIN)/python --out ../$(NATIVE)/wheel
+	$(BIN)/python -m pip install --quiet --no-deps --target $(NATIVE) $(NATIVE)/wheel/*.whl
+
+# What is quick and uses keys, with the native core. Any test can be named instead: make test-native ARGS=tests/sqlalchemy
+test-native: native-beside
+	PYTHONPATH=$(NATIVE) FIELDCRYPT_BACKEND=native $(BIN)/pytest $(or $(ARGS),$(NATIVE_TESTS))
+
+# A million values through both backends, and the tests of the crate.
+test-native-long: native-beside
+	PYTHONPATH=$(NATIVE) FIELDCRYPT_BACKEND=native $(BIN)/pytest --long -o faulthandler_timeout=1800 tests/native $(ARGS)
+	cd native && cargo test --release --quiet
+
+# cargo-deny looks at licences, at where crates come from, and at known holes in them; it is not needed to go on.
+native-check:
+	@$(CARGO_NEEDED)
+	cd native && cargo fmt --check && cargo clippy --quiet --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cd native && cargo deny check; else echo "without cargo-deny: cargo install cargo-deny"; fi
+
+# All wheels and the source distribution, into build/wheels; then each is looked into, and what fits this machine is used.
+wheels: $(VENV)/.stamp $(MATURIN)/.stamp
+	@$(CARGO_NEEDED)
+	rm -rf build/wheels
+	cd native && for each in $(WHEELS); do \
+	  if command -v rustup >/dev/null; then rustup --quiet target add $${each%:*}; fi && \
+	  PATH="$(abspath $(MATURIN))/bin:$$PATH" maturin build --release --quiet --zig --target $${each%:*} --compatibility $${each#*:} --out ../build/wheels || exit; \
+	done
+	cd native && ../$(MATURIN)/bin/maturin sdist --quiet --out ../build/wheels
+	$(BIN)/python tests/support/check_native_wheels.py build/wheels $(ARGS)
 
 # Nor is this: ten minutes of random inputs for all decoders. `make fuzz ARGS=60` takes one.
 fuzz: $(FUZZ)/.stamp
@@ -126,6 +177,12 @@ $(AIO)/.stamp: pyproject.toml $(VENV)/.stamp
 $(FUZZ)/.stamp: $(VENV)/.stamp
 	rm -rf $(FUZZ)
 	$(BIN)/python -m pip install --quiet --target $(FUZZ) 'atheris>=3'
+	@touch $@
+
+$(MATURIN)/.stamp:
+	rm -rf $(MATURIN)
+	$(PYTHON) -m venv $(MATURIN)
+	$(MATURIN)/bin/python -m pip install --quiet 'maturin>=1.9,<2' ziglang
 	@touch $@
 
 $(MINISTACK)/.stamp: tests/support/ministack.txt $(VENV)/.stamp

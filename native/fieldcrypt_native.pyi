@@ -1,3 +1,5 @@
+# All names here are in NEEDED of fieldcrypt/backends/extension.py too.
+
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, final
 

@@ -58,13 +58,14 @@ commands.add_typer(search)
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(fieldcrypt.__version__)
+        typer.echo(fieldcrypt.backend())  # if that cannot be had, the version was printed all the same
         raise typer.Exit
 
 
 @commands.callback()
 def main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and the backend.")
     ] = False,
 ) -> None:
     """Client-side field encryption for data stores that replicate across regions."""

@@ -17,7 +17,7 @@ import pytest
 from botocore.stub import Stubber
 from typer.testing import Result
 
-from fieldcrypt import Encryptor, FileKeyStore, Purpose, Tombstone
+from fieldcrypt import Encryptor, FileKeyStore, Purpose, Tombstone, backend
 from fieldcrypt.cli import output
 from fieldcrypt.cli.doctor import Verdict
 from fieldcrypt.cli.doctor.kms import examine_region
@@ -77,6 +77,7 @@ class TestDoctor:
                 *WHO_MAY,
             }
         assert {finding["check"] for finding in findings if finding["verdict"] != "ok"} == WHO_MAY
+        assert [finding["detail"] for finding in findings if finding["check"] == "backend"] == [backend()]
         assert "Nothing is wrong, as far as can be told from here." in stdout(run("doctor"))
 
     def test_a_key_can_be_copied_from_a_narrow_terminal(

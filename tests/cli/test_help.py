@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from fieldcrypt import __version__
+from fieldcrypt import __version__, backend
 from fieldcrypt.cli.commands import commands
 
 
@@ -59,4 +59,4 @@ def test_help_shows_where_things_are_configured(path: tuple[str, ...]) -> None:
 def test_python_m_fieldcrypt() -> None:
     """The command line, where no script is installed."""
     command = [sys.executable, "-m", "fieldcrypt", "--version"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{__version__}\n"
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == f"{__version__}\n{backend()}\n"

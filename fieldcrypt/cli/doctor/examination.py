@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from fieldcrypt import _system
+from fieldcrypt.cli.doctor.backend import examine_backend
 from fieldcrypt.cli.doctor.causes import explain
 from fieldcrypt.cli.doctor.data_keys import STORE, DataKeyExamination
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
@@ -29,7 +30,7 @@ def examine(
     on_place: Callable[[str], object],
     on_progress: Callable[[int, int], object],
 ) -> Iterator[Finding]:
-    """Examine every region and every data key.
+    """Examine what computes, every region and every data key.
 
     Args:
         encryptor: the Encryptor to examine.
@@ -39,6 +40,7 @@ def examine(
         on_progress: called with how many data keys were looked at, and of how many.
     """
     provider = encryptor.provider.for_tenant(tenant)
+    yield from examine_backend(encryptor)
     if encryptor.provider.by_tenant and tenant is not None:
         own = "the default" if provider is encryptor.provider.for_tenant(None) else "its own"
         names = ", ".join(provider.wrapping_keys())
