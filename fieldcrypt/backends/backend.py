@@ -90,3 +90,6 @@ class Backend(Protocol):
 
     def mac(self, secret: bytes, /) -> Mac:
         """Return the HMAC for blind indexes under a data key."""
+
+    def memory_fault(self) -> str | None:
+        """Return why key material may get to swap or a core dump; None if it cannot, as far as it is held natively."""

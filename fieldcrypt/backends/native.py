@@ -59,6 +59,7 @@ class NativeBackend:
     key_id = staticmethod(native.key_id)
     record_tag = staticmethod(native.record_tag)
     mac = staticmethod(native.Mac)
+    memory_fault = staticmethod(native.memory_fault)
     cipher = NativeCipher
 
 

@@ -111,6 +111,10 @@ class PythonBackend:
         """Return the HMAC for blind indexes under a data key."""
         return PythonMac(HMAC(derive(secret, _INDEX_LABEL, KEY_SIZE), SHA256()))
 
+    def memory_fault(self) -> str:
+        """Return why key material may get to swap or a core dump."""
+        return "Python keeps keys in ordinary memory"
+
 
 def derive(key: bytes, label: bytes, size: int) -> bytes:
     """Derive `size` bytes from a key: HKDF-SHA-256 (RFC 5869) without salt, with the label as info."""

@@ -48,3 +48,15 @@ def test_of_an_encryptor_that_asked_for_python(program: Program) -> None:
     """It says what that Encryptor uses, and not what the process would."""
     found = findings(program, WHOLE, ", backend='python'")
     assert found["backend"][1].startswith("python: ")
+
+
+def test_keys_in_locked_memory(program: Program) -> None:
+    """It says so, of an Encryptor that has the native core."""
+    assert findings(program, WHOLE)["key memory"][0] == "ok"
+    assert "key memory" not in findings(program, WHOLE, ", backend='python'")
+
+
+def test_keys_that_may_be_swapped(program: Program) -> None:
+    """It warns, with the reason that the native core gives."""
+    found = findings(program, WHOLE + "memory_fault = lambda: 'no page can be locked'")
+    assert found["key memory"] == ("warning", "no page can be locked")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fieldcrypt.backends import NoNativeCore, native_core
+from fieldcrypt.backends import Backend, NoNativeCore, described, native_core
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.encryptor import Encryptor
 
@@ -14,9 +14,20 @@ _HERE = "this process"
 
 
 def examine_backend(encryptor: Encryptor) -> Iterator[Finding]:
-    """Say what an Encryptor computes with, and warn of a native core that is installed but cannot be used."""
+    """Say what an Encryptor computes with and where keys are, and warn of a native core that cannot be used."""
     yield Finding(_HERE, "backend", Verdict.OK, encryptor.backend)
     core = native_core()
-    if isinstance(core, NoNativeCore) and core.is_installed:
+    if not isinstance(core, NoNativeCore):
+        if encryptor.backend == described(core):
+            yield _examine_memory(core)
+    elif core.is_installed:
         advice = 'pip install --upgrade "fieldcrypt[native]", or uninstall fieldcrypt-native'
         yield Finding(_HERE, "native core", Verdict.WARNING, f"it cannot be used: {core.reason}", advice)
+
+
+def _examine_memory(core: Backend) -> Finding:
+    fault = core.memory_fault()
+    if fault is None:
+        return Finding(_HERE, "key memory", Verdict.OK, "derived keys are in locked pages that no core dump has")
+    advice = "allow the process to lock 4 MiB more (ulimit -l, LimitMEMLOCK, or the container's ulimits)"
+    return Finding(_HERE, "key memory", Verdict.WARNING, fault, advice)
