@@ -43,7 +43,11 @@ def tables(
             "By what a value is bound to",
             ("bound to", *_FIGURES),
             _rows(bindings),
-            note="A text of 64 bytes, stored. A context of yours is a dict that is looked at and encoded every time.",
+            note=(
+                "A text of 64 bytes, stored. A row is named anew for every value, but for a row at hand: integrations "
+                "name it once for all attributes of a record. A context of yours is a dict that is looked at and "
+                "encoded every time."
+            ),
         ),
         Table(
             "Five fields of a record",

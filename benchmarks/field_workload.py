@@ -92,7 +92,7 @@ def bindings(keys: Encryptor | None = None) -> dict[str, Work]:
     plain, of_tenant = field.encrypt(text), field.encrypt(text, tenant=tenant)
     in_row = field.encrypt(text, context=row_context(0))
     in_both = field.encrypt(text, tenant=tenant, context=row_context(0))
-    named = {"purpose": "billing"}
+    named, row = {"purpose": "billing"}, row_context(0)
     in_context = field.encrypt(text, context=named)
     return {
         "floor": floor(text.encode()),
@@ -108,6 +108,10 @@ def bindings(keys: Encryptor | None = None) -> dict[str, Work]:
         "field, tenant and row": {
             "encrypt": lambda: field.encrypt(text, tenant=tenant, context=row_context(next(rows))),
             "decrypt": lambda: field.decrypt(in_both, tenant=tenant, context=row_context(0)),
+        },
+        "field, tenant and a row at hand": {
+            "encrypt": lambda: field.encrypt(text, tenant=tenant, context=row),
+            "decrypt": lambda: field.decrypt(in_both, tenant=tenant, context=row),
         },
         "field and a context of yours": {
             "encrypt": lambda: field.encrypt(text, context=named),

@@ -55,7 +55,7 @@ def test_every_backend_that_is_there_takes_part() -> None:
     """Values, five fields at once, and a table; each backend beside what is not protected."""
     keys = found.encryptors()
     rows = [*beside_cipher(keys, 0.05), *table_rows(keys, 30, 2, ("sqlite",))]
-    assert len(rows) == 3 + 4
+    assert len(rows) == 4 + 4
     assert all(set(each.found) == set(keys) for each in rows)
     assert all(figure > 0 for each in rows for figures in each.found.values() for figure in figures)
     assert five_at_once(keys, 0.05).keys() == keys.keys()
