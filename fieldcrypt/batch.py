@@ -1,4 +1,4 @@
-"""Encrypting values of several fields at once, as of a record: one check of the data key, one draw of nonces."""
+"""The values of several fields at once, as of a record: one check of the data key, one draw of nonces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from fieldcrypt.errors import FieldcryptError, located
 from fieldcrypt.field import Field
 from fieldcrypt.format.codecs import TEXT_BYTE
-from fieldcrypt.format.context import RowContext
+from fieldcrypt.format.context import NoTenant, RowContext
 
 __all__ = ["FieldGroup", "encrypt_fields"]
 
@@ -56,7 +56,7 @@ def encrypt_fields(parts: Iterable[Part], *, tenant: str | None = None) -> list[
 
 
 class FieldGroup:
-    """Fields whose values are encrypted together, such as those of a record: prepared, and so the fastest way to do it.
+    """Fields whose values are encrypted and decrypted together, such as those of a record: the fastest way to do it.
 
     Args:
         fields: at least one, all of one Encryptor.
@@ -67,10 +67,19 @@ class FieldGroup:
 
     __slots__ = ("_contexts", "_fields", "_rows_are_last")
 
-    def __init__(self, fields: Iterable[Field[Any]]) -> None:
-        self._fields = tuple(fields)
-        if len({id(field._encryptor) for field in self._fields}) != 1:
+    def __new__(cls, fields: Iterable[Field[Any]]) -> FieldGroup:
+        """Return a group as fields of this kind have it."""
+        members = tuple(fields)
+        if len({id(field._encryptor) for field in members}) != 1:
             raise ValueError("the fields of a batch have one Encryptor")
+        group: FieldGroup = object.__new__(members[0]._group_class() or cls)
+        group._fields = members
+        group._prepare()
+        return group
+
+    _fields: tuple[Field[Any], ...]
+
+    def _prepare(self) -> None:
         self._contexts = [field._own for field in self._fields]
         self._rows_are_last = all(field._rows_are_last for field in self._fields)
 
@@ -111,9 +120,36 @@ class FieldGroup:
             return [None if value is None else next(sealed) for value in values]
         raise refused
 
+    def decrypt(
+        self,
+        values: Sequence[bytes | None],
+        *,
+        tenant: str | NoTenant | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> list[Any]:
+        """Decrypt a value of each field.
+
+        Args:
+            values: in the order of the fields; None stays None.
+            tenant, context: of all of them, as for `Field.decrypt`.
+
+        Raises:
+            ValueError: there are more or fewer values than fields.
+            Else as `Field.decrypt`, for the first value that cannot be decrypted.
+        """
+        if len(values) != len(self._fields):
+            raise ValueError(f"{len(values)} values for {len(self._fields)} fields")
+        return [
+            None if value is None else field.decrypt(value, tenant=tenant, context=context)
+            for field, value in zip(self._fields, values)  # noqa: B905 (strict costs a tenth of a microsecond)
+        ]
+
     def _bound(self, context: Any) -> list[bytes]:
         if context is None:
             return self._contexts
         if context.__class__ is RowContext and self._rows_are_last:
             return [own + context.encoded for own in self._contexts]
         return [field._bound(context) for field in self._fields]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FieldGroup, (self._fields,)

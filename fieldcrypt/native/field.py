@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import fieldcrypt_native as native
 
 from fieldcrypt import _system
 from fieldcrypt.errors import DecryptionError, FieldcryptError, located
-from fieldcrypt.field import Field
+from fieldcrypt.field import Contexts, Field, Tenants
 from fieldcrypt.format import envelope
-from fieldcrypt.format.context import RowContext
+from fieldcrypt.format.context import NoTenant, RowContext
 from fieldcrypt.format.scalars import WRITE
 from fieldcrypt.native.columns import NativeColumns
 from fieldcrypt.native.prepared import NativeReaders, NativeWriters
+from fieldcrypt.prepared.columns import one_by_one
 
 __all__ = ["NativeField"]
 
 T = TypeVar("T")
 
+_ONE = (str, type(None))  # tenant of all values
 _NAMES = {type: type.__name__ for type in (str, bytes, object, *WRITE)}  # as the native core knows them
 _OTHER = "other"
 _SYSTEM = (vars(_system), *_system.DONE_NATIVELY)
@@ -36,18 +39,43 @@ class NativeField(Field[T]):
     _writers_of = NativeWriters
     _readers_of = NativeReaders
 
+    @property
+    def core(self) -> native.FieldCore:
+        """The native half of it."""
+        return self._core
+
     def _prepare(self) -> None:
         # By the type and not by its name, which an Enum class can have too.
         name = _NAMES.get(self._codec.type, _OTHER) if self._codec.pad is None else _OTHER
-        core = native.FieldCore(
-            self, name, self._rows_are_last, RowContext, self._writers.recent, self._readers.recent, _SYSTEM
-        )
+        prepared = self._writers.recent, self._readers.recent
+        core = native.FieldCore(self, name, self._own, self._rows_are_last, RowContext, *prepared, _SYSTEM)
         self._core = self._writers.core = core
         self.encrypt = core.encrypt
         self.decrypt = core.decrypt
 
     def _columns(self) -> NativeColumns:
         return NativeColumns(self._writers, self._readers)
+
+    def _group_class(self) -> Any:
+        from fieldcrypt.native.group import NativeGroup  # which needs Field
+
+        return NativeGroup
+
+    def encrypt_many(self, values: Iterable[Any], *, tenant: Any = None, context: Any = None) -> list[Any]:
+        """Do what `Field.encrypt_many` does, natively if all values have one tenant and one context."""
+        if isinstance(values, str):
+            return super().encrypt_many(values, tenant=tenant, context=context)  # which refuses it
+        given = list(values)
+        sealed = self._core.encrypt_many(given, tenant, context) if isinstance(tenant, _ONE) else None
+        return super().encrypt_many(given, tenant=tenant, context=context) if sealed is None else sealed
+
+    def decrypt_many(self, data: Iterable[Any], *, tenant: Tenants = None, context: Contexts = None) -> list[Any]:
+        """Do what `Field.decrypt_many` does, natively if all values have one tenant and one context."""
+        return one_by_one(self.decrypt, list(data), tenant, context, self.name, self._core.decrypt_many)
+
+    def reader(self, tenant: str | NoTenant | None = None) -> Callable[[bytes | None], T | None]:
+        """Return a native callable of one value, which returns what `decrypt` does with this tenant; None for None."""
+        return self._core.reader(tenant).read
 
     def encrypt_slowly(self, value: T, tenant: str | None, context: Any) -> bytes:
         """Do what `encrypt` does, step by step."""
@@ -64,7 +92,15 @@ class NativeField(Field[T]):
             plaintext = self._readers.open(self._core, data, tenant, self._bound(context))
             if plaintext is None:
                 raise DecryptionError
-            return self._codec.decode(plaintext)
+            return self._decode(plaintext)
+        except (FieldcryptError, TypeError, ValueError) as error:
+            refused = self.reported_error(error, data, tenant)
+        raise refused
+
+    def decode_slowly(self, plaintext: bytes, data: bytes, tenant: Any) -> T:
+        """Return the value of a plaintext that is not known natively, or say what is wrong with the encrypted one."""
+        try:
+            return self._decode(plaintext)
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = self.reported_error(error, data, tenant)
         raise refused

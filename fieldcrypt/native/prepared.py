@@ -9,6 +9,7 @@ import fieldcrypt_native as native
 
 from fieldcrypt import _system
 from fieldcrypt.format import envelope
+from fieldcrypt.format.aead import Pieces
 from fieldcrypt.format.envelope import SALT
 from fieldcrypt.keys.live.live_key import Lease, LiveKey
 from fieldcrypt.keys.live.wiped import unless_wiped
@@ -28,14 +29,14 @@ class NativeWriters(Writers):
     def _made(self, head: bytes, infix: bytes, sealer: Any, lease: Lease) -> native.Writer:
         return native.Writer(head, infix, self._context, sealer, lease)
 
-    def seal(self, tenant: str | None, plaintexts: Sequence[bytes], contexts: Sequence[bytes]) -> list[bytes]:
+    def seal(self, tenant: str | None, plaintexts: Sequence[bytes | Pieces], contexts: Sequence[bytes]) -> list[bytes]:
         """Encrypt plaintexts of one tenant, each under the canonical encoding of its context."""
         sealed: list[bytes] = []
         while len(sealed) < len(plaintexts):
-            writer = self.recent.get(tenant)
+            writer, taken = self.recent.get(tenant), 0
             if writer is None or writer.lease.at_hand_until <= _system.monotonic():
-                writer = self.prepare(tenant)
-            done = self.core.seal(writer, plaintexts[len(sealed) :], contexts[len(sealed) :])
+                writer, taken = self.prepare(tenant), 1
+            done = self.core.seal(writer, taken, plaintexts[len(sealed) :], contexts[len(sealed) :])
             if not done:  # the salt has served all its messages, or the key was wiped
                 self.recent.pop(tenant, None)
             sealed += done or ()

@@ -24,18 +24,37 @@ def each_with_its_own(values: Sequence[Any], tenant: Any, context: Any) -> Itera
         ValueError: there are more or fewer tenants or contexts than values.
     """
     tenants = repeat(tenant, len(values)) if isinstance(tenant, _ONE) else tenant
-    one_context = context is None or isinstance(context, Mapping)
-    contexts: Any = repeat(context, len(values)) if one_context else context
+    contexts: Any = repeat(context, len(values)) if _is_one_context(context) else context
     return zip(values, tenants, contexts, strict=True)
 
 
+def _is_one_context(context: Any) -> bool:
+    return context is None or isinstance(context, Mapping)
+
+
 def one_by_one(
-    method: Callable[..., T], values: Sequence[Any], tenant: Any, context: Any, field: str | None = None
+    method: Callable[..., T],
+    values: Sequence[Any],
+    tenant: Any,
+    context: Any,
+    field: str | None = None,
+    all_of_one: Callable[..., None] | None = None,
 ) -> list[T | None]:
-    """Return what a method of a value, its tenant and its context returns for each value; None stays None."""
+    """Return what a method of a value, its tenant and its context returns for each value; None stays None.
+
+    Args:
+        method, values, tenant, context: these.
+        field: to name in errors.
+        all_of_one: appends to a list what the method returns for each value, if all have one tenant and one context;
+            so it takes less time.
+    """
     results: list[T | None] = []
     whose: Any = None
     try:
+        if all_of_one is not None and isinstance(tenant, _ONE) and _is_one_context(context):
+            whose = tenant
+            all_of_one(values, results, tenant, context)
+            return results
         for value, whose, bound in each_with_its_own(values, tenant, context):
             if value is None:
                 results.append(None)

@@ -1,4 +1,4 @@
-//! One protected field: encrypting and decrypting a value whose key is at hand.
+//! One protected field: encrypting and decrypting values whose key is at hand.
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -6,151 +6,67 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyType};
 use std::sync::Mutex;
 
 use crate::error::wiped;
+use crate::group::FieldReader;
 use crate::plaintext::Kind;
-use crate::prepared::{PREFIX_SIZE, Reader, Writer, seal_many};
+use crate::prepared::{Reader, Writer};
 use crate::system::System;
-
-/// Bytes of a value and of additional data that need no memory of their own.
-const SHORT: usize = 512;
 
 /// The hot path of a field. What it cannot do at once it hands over to Python, which decides and says what is wrong.
 #[pyclass(frozen, module = "fieldcrypt_native")]
 pub struct FieldCore {
-    field: Py<PyAny>,
-    kind: Kind,
+    pub field: Py<PyAny>,
+    pub kind: Kind,
+    pub own: Vec<u8>,
+    pub system: System,
+    pub writers: Py<PyDict>,
+    pub readers: Py<PyDict>,
+    pub last: Mutex<Option<Py<Reader>>>,
     rows_are_last: bool,
     row_context: Py<PyType>,
-    writers: Py<PyDict>,
-    readers: Py<PyDict>,
-    system: System,
-    last: Mutex<Option<Py<Reader>>>,
+}
+
+/// What binds a value beside its data key: the field's own context, that and a row's, or another one as a whole.
+pub enum Binding<'py> {
+    Own,
+    Row(Bound<'py, PyBytes>),
+    Whole(Bound<'py, PyBytes>),
+}
+
+impl Binding<'_> {
+    /// Return the canonical encoding, in two parts.
+    pub fn parts<'a>(&'a self, own: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        match self {
+            Self::Own => (own, &[]),
+            Self::Row(row) => (own, row.as_bytes()),
+            Self::Whole(whole) => (whole.as_bytes(), &[]),
+        }
+    }
 }
 
 impl FieldCore {
+    /// Return what the context of a call binds to. An error: Python decides.
     #[inline]
-    fn sealed<'py>(
-        &self,
-        py: Python<'py>,
-        value: &Bound<'py, PyAny>,
-        tenant: Option<&Bound<'py, PyAny>>,
-        context: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let found = match tenant {
-            None => self.writers.bind(py).get_item(py.None())?,
-            Some(tenant) => self.writers.bind(py).get_item(tenant)?,
-        };
-        let Some(found) = found else { return Ok(None) };
-        let writer = found.cast::<Writer>()?.get();
-        if writer.is_over(py, self.system.monotonic(py)?)? {
-            return Ok(None);
+    pub fn binding<'py>(&self, py: Python<'py>, context: Option<&Bound<'py, PyAny>>) -> PyResult<Binding<'py>> {
+        let Some(context) = context else { return Ok(Binding::Own) };
+        if self.is_row(context) {
+            return Ok(Binding::Row(encoded_row(context)?));
         }
-        let row = match context {
-            None => None,
-            Some(context) => match self.encoded_row(py, context)? {
-                None => return Ok(None),
-                row => row,
-            },
-        };
-        let sealed = self.kind.encoded(value, |kind, body| {
-            if writer.take(1) == 0 {
-                return Ok(None);
-            }
-            let mut nonce = [0; 12];
-            self.system.fill(py, &mut nonce)?;
-            let more = row.as_ref().map_or(&[][..], |row| row.as_bytes());
-            with_joined(writer.aad(), more, |aad| writer.seal(py, nonce, kind, body, aad))
-        });
-        sealed.unwrap_or(Ok(None))
+        let whole = self.field.bind(py).call_method1(pyo3::intern!(py, "_bound"), (context,))?;
+        Ok(Binding::Whole(whole.cast_into_exact()?))
     }
 
+    /// Return True if this is the context of a row, and comes after the field's own.
     #[inline]
-    fn opened<'py>(
-        &self,
-        py: Python<'py>,
-        data: &Bound<'py, PyAny>,
-        tenant: Option<&Bound<'py, PyAny>>,
-        context: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Ok(data) = data.cast_exact::<PyBytes>() else {
-            return Ok(None);
-        };
-        let data = data.as_bytes();
-        if data.len() < PREFIX_SIZE {
-            return Ok(None);
-        }
-        let Some(reader) = self.reader(py, &data[..PREFIX_SIZE])? else {
-            return Ok(None);
-        };
-        let reader = reader.get();
-        if reader.is_over(py, self.system.monotonic(py)?)? || !reader.is_for(py, tenant)? {
-            return Ok(None);
-        }
-        let row = match context {
-            None => None,
-            Some(context) => match self.encoded_row(py, context)? {
-                None => return Ok(None),
-                row => row,
-            },
-        };
-        let Some((nonce, body)) = reader.split(data) else {
-            return Ok(None);
-        };
-        let more = row.as_ref().map_or(&[][..], |row| row.as_bytes());
-        with_joined(reader.aad(), more, |aad| {
-            with_copy(body, |text| match reader.open(nonce, aad, text) {
-                Ok(plaintext) => Ok(self.kind.decoded(py, plaintext)),
-                Err(_) => Ok(None),
-            })
-        })
-    }
-
-    #[inline]
-    fn reader(&self, py: Python<'_>, prefix: &[u8]) -> PyResult<Option<Py<Reader>>> {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(reader) = last.as_ref().filter(|reader| reader.get().prefix == prefix) {
-            return Ok(Some(reader.clone_ref(py)));
-        }
-        let found = self.readers.bind(py).get_item(PyBytes::new(py, prefix))?;
-        let Some(found) = found else { return Ok(None) };
-        let reader = found.cast::<Reader>()?.clone().unbind();
-        *last = Some(reader.clone_ref(py));
-        Ok(Some(reader))
-    }
-
-    /// Return the canonical encoding of a row's context, if it comes after the field's own. None: Python decides.
-    #[inline]
-    fn encoded_row<'py>(&self, py: Python<'py>, context: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        if !self.rows_are_last || !context.get_type().is(&self.row_context) {
-            return Ok(None);
-        }
-        let encoded = context.getattr(pyo3::intern!(py, "encoded"))?;
-        Ok(encoded.cast_into::<PyBytes>().ok())
+    pub fn is_row(&self, context: &Bound<'_, PyAny>) -> bool {
+        self.rows_are_last && context.get_type().is(&self.row_context)
     }
 }
 
+/// Return the canonical encoding of a row's context.
 #[inline]
-fn with_joined<R>(first: &[u8], second: &[u8], work: impl FnOnce(&[u8]) -> R) -> R {
-    let length = first.len() + second.len();
-    if second.is_empty() {
-        return work(first);
-    }
-    if length > SHORT {
-        return work(&[first, second].concat());
-    }
-    let mut joined = [0; SHORT];
-    joined[..first.len()].copy_from_slice(first);
-    joined[first.len()..length].copy_from_slice(second);
-    work(&joined[..length])
-}
-
-#[inline]
-fn with_copy<R>(bytes: &[u8], work: impl FnOnce(&mut [u8]) -> R) -> R {
-    if bytes.len() > SHORT {
-        return work(&mut bytes.to_vec());
-    }
-    let mut copy = [0; SHORT];
-    copy[..bytes.len()].copy_from_slice(bytes);
-    work(&mut copy[..bytes.len()])
+pub fn encoded_row<'py>(context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    let encoded = context.getattr(pyo3::intern!(context.py(), "encoded"))?;
+    Ok(encoded.cast_into_exact()?)
 }
 
 #[pymethods]
@@ -158,6 +74,7 @@ impl FieldCore {
     /// Args:
     ///     field: with `encrypt_slowly` and `decrypt_slowly`, of the same arguments.
     ///     type_name: of its values; a name that is not known here leaves their plaintext to Python.
+    ///     own: the canonical encoding of the field's own context.
     ///     rows_are_last: whether a row's context comes after the field's own.
     ///     row_context: the class of such contexts.
     ///     writers, readers: those that are prepared: by tenant; by a value's first bytes.
@@ -167,6 +84,7 @@ impl FieldCore {
     fn new(
         field: Py<PyAny>,
         type_name: &str,
+        own: Vec<u8>,
         rows_are_last: bool,
         row_context: Py<PyType>,
         writers: Py<PyDict>,
@@ -174,8 +92,8 @@ impl FieldCore {
         system: (Py<PyDict>, Py<PyAny>, Py<PyAny>),
     ) -> Self {
         let system = System::new(system.0, system.1, system.2);
-        let kind = Kind::named(type_name);
-        Self { field, kind, rows_are_last, row_context, writers, readers, system, last: Mutex::new(None) }
+        let (kind, last) = (Kind::named(type_name), Mutex::new(None));
+        Self { field, kind, own, system, writers, readers, last, rows_are_last, row_context }
     }
 
     #[pyo3(signature = (value, *, tenant=None, context=None))]
@@ -200,21 +118,61 @@ impl FieldCore {
         tenant: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if let Ok(Some(value)) = self.opened(py, data, tenant, context) {
-            return Ok(value);
+        if let Ok(binding) = self.binding(py, context)
+            && let Ok(Some(plaintext)) = self.opened(py, data, tenant, &binding, &mut None)
+        {
+            return plaintext;
         }
-        self.field.bind(py).call_method1(pyo3::intern!(py, "decrypt_slowly"), (data, tenant, context))
+        self.decrypt_slowly(py, data, tenant, context)
     }
 
-    /// Return values of plaintexts, each under the context with it, or None if the key was wiped meanwhile.
+    /// Return the values of plaintexts of one tenant and context; None stays None. Return None if Python has to do it.
+    fn encrypt_many<'py>(
+        &self,
+        py: Python<'py>,
+        values: &Bound<'py, PyList>,
+        tenant: Option<&Bound<'py, PyAny>>,
+        context: Option<&Bound<'py, PyAny>>,
+    ) -> Option<Bound<'py, PyList>> {
+        self.all_sealed(py, values, tenant, context).ok().flatten()
+    }
+
+    /// Append to a list what values decrypt to, all of one tenant and context; None stays None.
+    fn decrypt_many<'py>(
+        &self,
+        py: Python<'py>,
+        data: &Bound<'py, PyList>,
+        opened: &Bound<'py, PyList>,
+        tenant: Option<&Bound<'py, PyAny>>,
+        context: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        let binding = self.binding(py, context).ok();
+        let mut now = None;
+        for (number, each) in data.iter().enumerate() {
+            if number % 4096 == 0 {
+                now = None; // the key's deadline is looked at again
+            }
+            opened.append(self.open_one(py, &each, tenant, binding.as_ref(), context, &mut now)?)?;
+        }
+        Ok(())
+    }
+
+    /// Return a callable of one value, which returns what `decrypt` does for this tenant, and None for None.
+    fn reader(this: &Bound<'_, Self>, tenant: Option<Py<PyAny>>) -> FieldReader {
+        FieldReader::new(this.clone().unbind(), tenant)
+    }
+
+    /// Return values of plaintexts, each under the context with it, as many as the salt has messages for; some were taken
+    /// before. Return None if the key was wiped meanwhile.
     fn seal<'py>(
         &self,
         py: Python<'py>,
         writer: &Writer,
-        plaintexts: Vec<Bound<'py, PyBytes>>,
+        taken: u32,
+        plaintexts: Vec<Bound<'py, PyAny>>,
         contexts: Vec<Bound<'py, PyBytes>>,
     ) -> PyResult<Option<Bound<'py, PyList>>> {
-        seal_many(py, &self.system, writer, &plaintexts, &contexts)
+        self.sealed_plaintexts(py, writer, taken, &plaintexts, &contexts)
     }
 
     /// Return the plaintext of a value of a reader; None if it is not authentic.

@@ -5,16 +5,21 @@
 
 mod about;
 mod arrow;
+mod batch;
 mod cipher;
 mod error;
 mod field;
+mod group;
 mod mac;
 mod memory;
+mod opening;
 mod panic;
 mod plaintext;
 mod prepared;
 mod random;
+mod sealing;
 mod secret;
+mod short;
 mod stack;
 mod system;
 
@@ -33,6 +38,8 @@ mod fieldcrypt_native {
     use super::cipher::{Cipher, Sealer, Subkey};
     #[pymodule_export]
     use super::field::FieldCore;
+    #[pymodule_export]
+    use super::group::{FieldReader, GroupCore};
     #[pymodule_export]
     use super::mac::{Mac, key_id, record_tag};
     #[pymodule_export]

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList};
+use pyo3::types::PyBytes;
 
 use crate::cipher::{GcmKey, Refused, SALT_SIZE, Schedules, Sealer, Subkey, TAG_SIZE};
-use crate::system::System;
 
 pub const HEAD_SIZE: usize = 17;
 pub const PREFIX_SIZE: usize = HEAD_SIZE + SALT_SIZE;
@@ -74,6 +73,12 @@ impl Writer {
             Ok(())
         })?;
         Ok((!refused).then_some(sealed))
+    }
+
+    /// The first bytes of values, and of their additional data.
+    #[inline]
+    pub fn head(&self) -> &[u8] {
+        &self.prefix[..HEAD_SIZE]
     }
 
     /// The additional data of the field alone.
@@ -147,6 +152,12 @@ impl Reader {
         }
     }
 
+    /// The first bytes of values, and of their additional data.
+    #[inline]
+    pub fn head(&self) -> &[u8] {
+        &self.prefix[..HEAD_SIZE]
+    }
+
     /// The additional data of the field alone.
     #[inline]
     pub fn aad(&self) -> &[u8] {
@@ -211,34 +222,4 @@ impl Reader {
     fn is_for_tenant(&self, py: Python<'_>, tenant: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         self.is_for(py, tenant)
     }
-}
-
-/// Encrypt plaintexts, each under the context of its own that comes with it, as many as the salt has messages for.
-///
-/// All are bytes, which nobody can change. Between the draw of the nonces and the last use no other Python code runs.
-pub fn seal_many<'py>(
-    py: Python<'py>,
-    system: &System,
-    writer: &Writer,
-    plaintexts: &[Bound<'py, PyBytes>],
-    contexts: &[Bound<'py, PyBytes>],
-) -> PyResult<Option<Bound<'py, PyList>>> {
-    let number = writer.take(u32::try_from(plaintexts.len()).unwrap_or(u32::MAX)) as usize;
-    let mut nonces = vec![[0u8; NONCE_SIZE]; number];
-    system.fill(py, nonces.as_flattened_mut())?;
-    let sealed = PyList::empty(py);
-    let mut aad = Vec::with_capacity(128);
-    for ((nonce, plaintext), context) in nonces.into_iter().zip(plaintexts).zip(contexts) {
-        aad.clear();
-        aad.extend_from_slice(&writer.aad()[..HEAD_SIZE]);
-        aad.extend_from_slice(context.as_bytes());
-        let Some((kind, body)) = plaintext.as_bytes().split_first() else {
-            return Ok(None);
-        };
-        match writer.seal(py, nonce, *kind, body, &aad)? {
-            Some(value) => sealed.append(value)?,
-            None => return Ok(None),
-        }
-    }
-    Ok(Some(sealed))
 }

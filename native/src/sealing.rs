@@ -1,0 +1,190 @@
+//! How a field encrypts.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+
+use crate::batch::Batch;
+use crate::field::FieldCore;
+use crate::plaintext::Kind;
+use crate::prepared::Writer;
+use crate::short::with_joined;
+
+// Everywhere here a value and its context are fixed before a writer is looked up. So a codec of somebody's own that forks
+// does so before, and the child, which forgets its writers, takes another salt.
+impl FieldCore {
+    /// Return a value encrypted. None, or an error: Python decides.
+    #[inline]
+    pub fn sealed<'py>(
+        &self,
+        py: Python<'py>,
+        value: &Bound<'py, PyAny>,
+        tenant: Option<&Bound<'py, PyAny>>,
+        context: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let binding = self.binding(py, context)?;
+        let (first, second) = binding.parts(&self.own);
+        let sealed = self.with_plaintext(py, value, |kind, body| {
+            let Some(writer) = self.writer(py, tenant)? else { return Ok(None) };
+            let writer = writer.get();
+            if writer.take(1) == 0 {
+                return Ok(None);
+            }
+            let mut nonce = [0; 12];
+            self.system.fill(py, &mut nonce)?;
+            with_joined([writer.head(), first, second], |aad| writer.seal(py, nonce, kind, body, aad))
+        })?;
+        sealed.unwrap_or(Ok(None))
+    }
+
+    /// Return many values of a tenant and a context encrypted; None stays None. None, or an error: Python decides.
+    pub fn all_sealed<'py>(
+        &self,
+        py: Python<'py>,
+        values: &Bound<'py, PyList>,
+        tenant: Option<&Bound<'py, PyAny>>,
+        context: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let binding = self.binding(py, context)?;
+        let (first, second) = binding.parts(&self.own);
+        let values: Vec<_> = values.iter().collect();
+        let mut batch = Batch::new(values.len(), second);
+        for value in values.iter().filter(|value| !value.is_none()) {
+            if self.with_plaintext(py, value, |kind, body| batch.add(value, kind, body, first))?.is_none() {
+                return Ok(None);
+            }
+        }
+        let mut sealed = Vec::with_capacity(batch.len());
+        if batch.len() > 0 && !self.seal_batch(py, tenant, &batch, &mut sealed)? {
+            return Ok(None);
+        }
+        with_nones(py, values, sealed).map(Some)
+    }
+
+    /// Add a value of the field's to a batch. Return False, or an error, if Python decides.
+    #[inline]
+    pub fn add<'a>(&'a self, batch: &mut Batch<'a>, value: &'a Bound<'_, PyAny>) -> PyResult<bool> {
+        let added = self.with_plaintext(value.py(), value, |kind, body| batch.add(value, kind, body, &self.own))?;
+        Ok(added.is_some())
+    }
+
+    /// Seal a batch for a tenant. Return False, or an error, if Python decides.
+    pub fn seal_batch<'py>(
+        &self,
+        py: Python<'py>,
+        tenant: Option<&Bound<'py, PyAny>>,
+        batch: &Batch<'_>,
+        sealed: &mut Vec<Bound<'py, PyBytes>>,
+    ) -> PyResult<bool> {
+        let Some(writer) = self.writer(py, tenant)? else { return Ok(false) };
+        let writer = writer.get();
+        let Ok(number) = u32::try_from(batch.len()) else { return Ok(false) };
+        // If the salt has fewer left, what was taken is dropped.
+        if writer.take(number) < number {
+            return Ok(false);
+        }
+        batch.seal(py, &self.system, writer, |value| {
+            sealed.push(value);
+            Ok(())
+        })
+    }
+
+    /// Return values of plaintexts, each under the context with it, as many as the salt has messages for.
+    /// Of these, `taken` were taken before.
+    pub fn sealed_plaintexts<'py>(
+        &self,
+        py: Python<'py>,
+        writer: &Writer,
+        taken: u32,
+        plaintexts: &[Bound<'py, PyAny>],
+        contexts: &[Bound<'py, PyBytes>],
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let wanted = u32::try_from(plaintexts.len()).unwrap_or(u32::MAX);
+        let number = taken + writer.take(wanted.saturating_sub(taken));
+        let parts: Vec<_> = plaintexts.iter().take(number as usize).map(pieces).collect::<PyResult<_>>()?;
+        let mut batch = Batch::new(parts.len(), &[]);
+        for ((kind, body), context) in parts.iter().zip(contexts) {
+            batch.share(*kind, body.as_slice(), context.as_bytes());
+        }
+        let sealed = PyList::empty(py);
+        let done = batch.seal(py, &self.system, writer, |value| sealed.append(value))?;
+        Ok(done.then_some(sealed))
+    }
+
+    /// Return the writer of a tenant if its lease is at hand.
+    #[inline]
+    fn writer<'py>(&self, py: Python<'py>, tenant: Option<&Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, Writer>>> {
+        let writers = self.writers.bind(py);
+        let found = match tenant {
+            None => writers.get_item(py.None())?,
+            Some(tenant) => writers.get_item(tenant)?,
+        };
+        let Some(found) = found else { return Ok(None) };
+        let writer = found.cast_into::<Writer>()?;
+        let over = writer.get().is_over(py, self.system.monotonic(py)?)?;
+        Ok((!over).then_some(writer))
+    }
+
+    /// Pass the plaintext of a value to `work`: what Python encodes too, for types that are not known here.
+    #[inline]
+    fn with_plaintext<R>(
+        &self,
+        py: Python<'_>,
+        value: &Bound<'_, PyAny>,
+        work: impl FnOnce(u8, &[u8]) -> R,
+    ) -> PyResult<Option<R>> {
+        if self.kind != Kind::Other {
+            return Ok(self.kind.encoded(value, work));
+        }
+        let plaintext = self.field.bind(py).call_method1(pyo3::intern!(py, "_encode"), (value,))?;
+        let Ok(plaintext) = plaintext.cast_exact::<PyBytes>() else { return Ok(None) };
+        Ok(plaintext.as_bytes().split_first().map(|(kind, body)| work(*kind, body)))
+    }
+}
+
+/// The body of a plaintext.
+enum Piece<'a> {
+    Rest(&'a [u8]),
+    Joined(Vec<u8>),
+}
+
+impl Piece<'_> {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Rest(bytes) => bytes,
+            Self::Joined(bytes) => bytes,
+        }
+    }
+}
+
+/// Return the encoding byte and the body of a plaintext, which may be in pieces, of which none is copied if it is alone.
+fn pieces<'a>(plaintext: &'a Bound<'_, PyAny>) -> PyResult<(u8, Piece<'a>)> {
+    let nothing = || pyo3::exceptions::PyValueError::new_err("a plaintext has a first byte");
+    if let Ok(bytes) = plaintext.cast::<PyBytes>() {
+        let (kind, body) = bytes.as_bytes().split_first().ok_or_else(nothing)?;
+        return Ok((*kind, Piece::Rest(body)));
+    }
+    let mut whole = Vec::new();
+    for piece in plaintext.cast::<PyTuple>()?.iter() {
+        whole.extend_from_slice(piece.cast::<PyBytes>()?.as_bytes());
+    }
+    if whole.is_empty() {
+        return Err(nothing());
+    }
+    let kind = whole.remove(0);
+    Ok((kind, Piece::Joined(whole)))
+}
+
+/// Return what was sealed, in a list with None for each value that is None.
+pub fn with_nones<'py>(
+    py: Python<'py>,
+    values: Vec<Bound<'py, PyAny>>,
+    sealed: Vec<Bound<'py, PyBytes>>,
+) -> PyResult<Bound<'py, PyList>> {
+    if values.len() == sealed.len() {
+        return PyList::new(py, sealed);
+    }
+    let mut sealed = sealed.into_iter();
+    let all =
+        values.into_iter().map(|value| if value.is_none() { Some(value) } else { sealed.next().map(Bound::into_any) });
+    PyList::new(py, all.collect::<Vec<_>>())
+}
