@@ -18,7 +18,7 @@ _MODULE: Final = "fieldcrypt_native"
 # All that the module has, as its types say: one without some of it would serve half of the work.
 NEEDED: Final = (
     *("CRYPTOGRAPHY", "CRYPTOGRAPHY_VERSION", "HAS_AES", "SEAM", "__version__"),
-    *("Cipher", "Columns", "FieldCore", "Mac", "Reader", "Sealer", "Subkey", "Writer"),
+    *("Cipher", "Columns", "FieldCore", "FieldReader", "GroupCore", "Mac", "Reader", "Sealer", "Subkey", "Writer"),
     *("key_id", "lock_memory", "memory_fault", "record_tag"),
 )
 
