@@ -28,6 +28,7 @@ FUZZ := $(VENV)/fuzz
 # The native core, beside the tests' environment, so that `make test` runs without it; and what builds it.
 NATIVE  := $(VENV)/native
 MATURIN := $(VENV)/maturin
+# No target but these asks for Rust.
 CARGO_NEEDED = command -v cargo >/dev/null || { echo "The native core is written in Rust, and there is no cargo here: install Rust with rustup. Everything else works without it." >&2; exit 1; }
 NATIVE_TESTS := tests/native tests/core tests/format tests/columns tests/search tests/declaration tests/pydantic tests/pynamodb
 
@@ -83,7 +84,7 @@ test-search: $(VENV)/.stamp $(VENV)/.mariadb
 native: $(VENV)/.stamp $(MATURIN)/.stamp
 	@$(CARGO_NEEDED)
 	rm -rf build/native-wheel
-	cd native && ../$(MATURIN)/bin/maturin build --release --quiet --interpreter ../$(BIN)/python --out ../build/native-wheel
+	cd native && $(abspath $(MATURIN))/bin/maturin build --release --quiet --interpreter $(abspath $(BIN))/python --out ../build/native-wheel
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps build/native-wheel/*.whl
 	@$(BIN)/python -c 'import fieldcrypt; print("the backend is", fieldcrypt.backend())'
 	@echo "To go back: $(BIN)/python -m pip uninstall fieldcrypt-native"
@@ -91,7 +92,7 @@ native: $(VENV)/.stamp $(MATURIN)/.stamp
 native-beside: $(VENV)/.stamp $(MATURIN)/.stamp
 	@$(CARGO_NEEDED)
 	rm -rf $(NATIVE)
-	cd native && ../$(MATURIN)/bin/maturin build --release --quiet --interpreter ../$(BIN)/python --out ../$(NATIVE)/wheel
+	cd native && $(abspath $(MATURIN))/bin/maturin build --release --quiet --interpreter $(abspath $(BIN))/python --out $(abspath $(NATIVE))/wheel
 	$(BIN)/python -m pip install --quiet --no-deps --target $(NATIVE) $(NATIVE)/wheel/*.whl
 
 # What is quick and uses keys, with the native core. Any test can be named instead: make test-native ARGS=tests/sqlalchemy
@@ -117,7 +118,7 @@ wheels: $(VENV)/.stamp $(MATURIN)/.stamp
 	  if command -v rustup >/dev/null; then rustup --quiet target add $${each%:*}; fi && \
 	  PATH="$(abspath $(MATURIN))/bin:$$PATH" maturin build --release --quiet --zig --target $${each%:*} --compatibility $${each#*:} --out ../build/wheels || exit; \
 	done
-	cd native && ../$(MATURIN)/bin/maturin sdist --quiet --out ../build/wheels
+	cd native && $(abspath $(MATURIN))/bin/maturin sdist --quiet --out ../build/wheels
 	$(BIN)/python tests/support/check_native_wheels.py build/wheels $(ARGS)
 
 # Nor is this: ten minutes of random inputs for all decoders. `make fuzz ARGS=60` takes one.
