@@ -44,7 +44,7 @@ def tables(
             ("bound to", *_FIGURES),
             _rows(bindings),
             note=(
-                "A text of 64 bytes, stored. A row is named anew for every value, but for a row at hand: integrations "
+                "A text of 64 bytes, stored. A row is named for every value, but for a row at hand: integrations "
                 "name it once for all attributes of a record. A context of yours is a dict that is looked at and "
                 "encoded every time."
             ),
