@@ -27,7 +27,7 @@ from fieldcrypt import (
     Purpose,
     Tombstone,
 )
-from fieldcrypt.backends import chosen
+from fieldcrypt.backends import choice, chosen
 from fieldcrypt.declaration.path import Path as RecordPath
 from fieldcrypt.declaration.path import element_context
 from fieldcrypt.format import text_form
@@ -54,7 +54,9 @@ BOTH = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
 def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have everything here, and in programs that are started here, use the backend that a test names."""
     if hasattr(request, "param"):
-        monkeypatch.setenv("FIELDCRYPT_BACKEND", request.param)
+        found = chosen(request.param)
+        monkeypatch.setattr(choice, "_of_process", lambda: found)
+        monkeypatch.setenv(choice.VARIABLE, found.name)
 
 
 def load(path: Path) -> dict[str, Any]:

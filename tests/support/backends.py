@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fieldcrypt.backends import PYTHON, chosen
 
-__all__ = ["BACKENDS", "NATIVE"]
+__all__ = ["BACKENDS", "NATIVE", "needs_native"]
 
 _auto = chosen("auto")
 NATIVE = _auto.name if _auto.is_native else None
 BACKENDS = [PYTHON.name, *([NATIVE] if NATIVE else [])]
+
+needs_native = pytest.mark.skipif(NATIVE is None, reason="no native core is installed: see `make native`")
