@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::error::wiped;
 use crate::mac::derived;
+use crate::memory::clear_registers;
 use crate::panic::guarded;
 use crate::secret::Slot;
 use crate::stack::scrubbed;
@@ -93,14 +94,18 @@ impl GcmKey {
     /// Encrypt in place, and return the tag. In the FIPS build the nonce is written, and what it was does not count.
     #[inline]
     pub fn seal(&self, nonce: &mut [u8; NONCE_LEN], aad: &[u8], text: &mut [u8]) -> Result<[u8; TAG_SIZE], Refused> {
-        let tag = self.0.with(|key| key.seal(nonce, aad, text)).ok_or(Refused)?.map_err(|_| Refused)?;
+        let sealed = self.0.with(|key| key.seal(nonce, aad, text));
+        clear_registers();
+        let tag = sealed.ok_or(Refused)?.map_err(|_| Refused)?;
         tag.as_ref().try_into().map_err(|_| Refused)
     }
 
     /// Decrypt ciphertext and tag in place, and return the plaintext.
     #[inline]
     pub fn open<'a>(&self, nonce: [u8; NONCE_LEN], aad: &[u8], text: &'a mut [u8]) -> Result<&'a mut [u8], Refused> {
-        self.0.with(move |key| key.open(nonce, aad, text)).ok_or(Refused)?.map_err(|_| Refused)
+        let opened = self.0.with(move |key| key.open(nonce, aad, text));
+        clear_registers();
+        opened.ok_or(Refused)?.map_err(|_| Refused)
     }
 
     /// Hold the key for work during which the interpreter is detached, unless it was wiped.

@@ -280,6 +280,42 @@ pub fn fault() -> Option<&'static str> {
         .then_some("the system does not let this process lock memory again after a fork")
 }
 
+/// Clear the registers in which round keys stand after AES: a signal, or a call that has still to be linked, would write
+/// them to the stack.
+#[inline]
+pub fn clear_registers() {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx") {
+        // SAFETY: AVX is there. All vector registers are named as changed by the call that `clobber_abi` describes.
+        unsafe { std::arch::asm!("vzeroall", clobber_abi("sysv64"), options(nomem, nostack)) };
+        if is_x86_feature_detected!("avx512f") {
+            // SAFETY: likewise, for the other 16 registers, which AVX-512 has.
+            unsafe {
+                std::arch::asm!(
+                    "vpxord zmm16, zmm16, zmm16",
+                    "vpxord zmm17, zmm17, zmm17",
+                    "vpxord zmm18, zmm18, zmm18",
+                    "vpxord zmm19, zmm19, zmm19",
+                    "vpxord zmm20, zmm20, zmm20",
+                    "vpxord zmm21, zmm21, zmm21",
+                    "vpxord zmm22, zmm22, zmm22",
+                    "vpxord zmm23, zmm23, zmm23",
+                    "vpxord zmm24, zmm24, zmm24",
+                    "vpxord zmm25, zmm25, zmm25",
+                    "vpxord zmm26, zmm26, zmm26",
+                    "vpxord zmm27, zmm27, zmm27",
+                    "vpxord zmm28, zmm28, zmm28",
+                    "vpxord zmm29, zmm29, zmm29",
+                    "vpxord zmm30, zmm30, zmm30",
+                    "vpxord zmm31, zmm31, zmm31",
+                    clobber_abi("sysv64"),
+                    options(nomem, nostack),
+                );
+            }
+        }
+    }
+}
+
 /// Something that holds a key, in memory that is cleared when it is dropped.
 pub struct Locked<T>(NonNull<T>);
 

@@ -2,6 +2,8 @@
 
 use std::hint::black_box;
 
+use crate::memory::clear_registers;
+
 /// Bytes of stack that deriving a key stays within.
 const ROOM: usize = 16 * 1024;
 
@@ -19,7 +21,7 @@ pub fn scrubbed<R>(work: impl FnOnce() -> R) -> R {
 #[inline]
 pub fn lightly_scrubbed<R>(work: impl FnOnce() -> R) -> R {
     let done = apart(work);
-    overwrite::<{ ROOM / 32 }>();
+    overwrite::<{ ROOM / 16 }>();
     done
 }
 
@@ -31,4 +33,5 @@ fn apart<R>(work: impl FnOnce() -> R) -> R {
 #[inline(never)]
 fn overwrite<const WORDS: usize>() {
     black_box(&mut [0u64; WORDS]);
+    clear_registers();
 }
