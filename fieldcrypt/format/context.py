@@ -39,6 +39,7 @@ _LENGTH_SIZE = 2
 _MAX_EXPONENT = 200  # of a Decimal in a key; DynamoDB's numbers go from 10^-130 to 10^126
 _EXACT_TEXTS: dict[type, Callable[[Any], str]] = {str: str, int: int.__repr__, UUID: UUID.__str__}
 _ROW_KEY_ENCODED = len(ROW_KEY).to_bytes(_LENGTH_SIZE, "big") + ROW_KEY.encode()
+_BEFORE_ROWS = [_ROW_KEY_ENCODED + size.to_bytes(_LENGTH_SIZE, "big") for size in range(256)]  # of ASCII, by its size
 
 
 class NoTenant(enum.Enum):
@@ -117,8 +118,10 @@ class RowContext(Mapping[str, str]):
         self._texts = texts
         if len(texts) == 1:  # the usual row, for which sorting and joining would take three times as long
             text = texts[0]
-            is_short = text.__class__ is str and text.isascii() and len(text) <= _MAX_LENGTH
-            value = text.encode() if is_short else _utf8(text)
+            if text.__class__ is str and len(text) < len(_BEFORE_ROWS) and text.isascii():
+                self.encoded = _BEFORE_ROWS[len(text)] + text.encode()
+                return
+            value = _utf8(text)
             self.encoded = _ROW_KEY_ENCODED + len(value).to_bytes(_LENGTH_SIZE, "big") + value
         else:
             self.encoded = encode_context(_row_entries(texts))
@@ -155,7 +158,9 @@ def row_context(*key: Any) -> RowContext:
         TypeError: there is no part, or one that has no text.
         ValueError: a part is longer than 65,535 bytes, or has a lone surrogate.
     """
-    return RowContext((key_text(key[0]),) if len(key) == 1 else tuple(map(key_text, key)))
+    if len(key) == 1:
+        return RowContext(key if key[0].__class__ is str else (key_text(key[0]),))
+    return RowContext(tuple(map(key_text, key)))
 
 
 def key_text(value: Any) -> str:

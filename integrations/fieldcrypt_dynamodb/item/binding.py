@@ -57,6 +57,7 @@ class Bindings:
         self.tenant = tenant = table.only_tenant if tenant is None else tenant
         self.tenant_text = None if tenant is None else key_text(PYTHON.key_part(tenant))
         self.key_tags = KeyTags(table, form) if table.key_tags else None
+        self._tenantless = table.tenant is None
         self._only_key = table.key[0] if len(table.key) == 1 else None
 
     def binding(self, item: Item) -> Binding:
@@ -65,7 +66,7 @@ class Bindings:
         Raises:
             ProtectedAttributeError: it lacks one of them, or is another tenant's.
         """
-        return Binding(self._row(item, self.form), self._tenant(item, self.form))
+        return Binding(self._row(item, self.form), None if self._tenantless else self._tenant(item, self.form))
 
     def binding_of_key(self, key: Item) -> Binding:
         """Return what the values of an item are bound to if only its key is known.
@@ -129,14 +130,19 @@ class Bindings:
                 "from an index, let that project it"
             )
         part = form.key_part(item[name])
-        tenant = key_text(part)
+        tenant = part if part.__class__ is str else key_text(part)
         if not isinstance(part, (str, Decimal)) or self.tenant_text not in (None, tenant):
             raise ProtectedAttributeError(f"an item of {self.table.name} is not one of the tenant that was named")
         return tenant
 
-    def _binding_read(self, item: Item) -> Binding:
+    def binding_read(self, item: Item) -> Binding:
+        """Return what the values of a stored item are bound to.
+
+        Raises:
+            DecryptionError: it lacks its key or tenant, or they cannot be any; which is reported.
+        """
         try:
-            tenant = self._tenant(item, WIRE)
+            tenant = None if self._tenantless else self._tenant(item, WIRE)
             if tenant is not None and not 0 < len(tenant.encode()) <= MAX_TENANT_SIZE:
                 raise ValueError(f"no tenant of {self.table.name} can have the name that an item has")
             return Binding(self._row(item, WIRE), tenant)

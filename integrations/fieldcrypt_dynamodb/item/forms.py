@@ -42,10 +42,12 @@ class Conversion(NamedTuple):
     Attributes:
         to_field: from what the application gives to what a Field takes; None if that is the same.
         from_field: back, likewise.
+        as_is: values of exactly this class are the same for both, so that they need no `to_field`.
     """
 
     to_field: Convert | None
     from_field: Convert | None
+    as_is: Any = None
 
 
 class Form(Protocol):
@@ -145,13 +147,13 @@ class _Python:
 
     def conversion(self, type: Any) -> Conversion:
         if isinstance(type, enum.EnumMeta):
-            return Conversion(lambda value: value if isinstance(value, type) else member(type, value), None)
+            return Conversion(lambda value: value if isinstance(value, type) else member(type, value), None, type)
         if type in TEXTS:
-            return Conversion(lambda value: parsed(type, value) if value.__class__ is str else value, None)
+            return Conversion(lambda value: parsed(type, value) if value.__class__ is str else value, None, type)
         if type in NUMBERS:
-            return Conversion(lambda value: value if value.__class__ is type else number_of(value, type), None)
+            return Conversion(lambda value: value if value.__class__ is type else number_of(value, type), None, type)
         if type is bytes:
-            return Conversion(plain_bytes, None)
+            return Conversion(plain_bytes, None, bytes)
         if type is str or type is bool:
             return Conversion(None, None)
         return Conversion(lambda value: of_type(type, plain(value)), None)

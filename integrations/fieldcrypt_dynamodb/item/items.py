@@ -8,23 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fieldcrypt import DecryptionError, FieldcryptError
-from fieldcrypt.spi import encrypt_fields
+from fieldcrypt import FieldcryptError
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, named_error, placed_error
 from fieldcrypt_dynamodb.item.binding import Binding, Bindings, Tenant
 from fieldcrypt_dynamodb.item.description import TableDescription
-from fieldcrypt_dynamodb.item.forms import WIRE, Form
+from fieldcrypt_dynamodb.item.forms import Form
 from fieldcrypt_dynamodb.item.legacy_items import LegacyItems
 from fieldcrypt_dynamodb.item.nested.values import NestedValues
-from fieldcrypt_dynamodb.item.plaintext import key_of, part_of, stored
+from fieldcrypt_dynamodb.item.plaintext import key_of
 from fieldcrypt_dynamodb.item.seal import Sealing
 from fieldcrypt_dynamodb.item.tags.indexes import tagger
+from fieldcrypt_dynamodb.item.top_values import TopValues
 from fieldcrypt_dynamodb.item.unreadable import Unreadable, marked_item, unread
-from fieldcrypt_dynamodb.item.values import bytes_of
 
-__all__ = ["MIN_BATCH", "Items"]
-
-MIN_BATCH = 3  # attributes from which on a batch of values takes less time than one after the other
+__all__ = ["Items"]
 
 Item = Mapping[str, Any]
 
@@ -40,26 +37,14 @@ class Items(Bindings):
 
     def __init__(self, table: TableDescription, form: Form, tenant: Tenant | None = None) -> None:
         super().__init__(table, form, tenant)
-        conversions = {name: form.conversion(each.type) for name, each in table.attributes.items()}
-        self.to_field = {name: conversion.to_field for name, conversion in conversions.items()}
+        self.to_field = {name: form.conversion(each.type).to_field for name, each in table.attributes.items()}
         # What is looked up for every item.
         self._tenant_name = table.tenant
         self._own = table.own
         self._decrypted = table.own | (table.tops - table.nested.keys())
         self._encrypted = table.own | table.tops
-        self._taggers = {name: tagger(indexes) for name, indexes in table.indexes.of.items()}
-        self._writing: tuple[tuple[Any, ...], ...] = tuple(
-            (name, field, field.encrypt, self.to_field[name], self._taggers.get(name))
-            for name, field in table.fields.items()
-            if len(table.paths[name].steps) == 1
-        )
-        self._compounds = tuple(table.indexes.members)
-        self._has_batches = len(self._writing) >= MIN_BATCH
-        self._reading: tuple[tuple[Any, ...], ...] = tuple(
-            (name, field.decrypt, conversions[name].from_field, table.mixed.get(name))
-            for name, field in table.fields.items()
-            if len(table.paths[name].steps) == 1
-        )
+        self._compounds = {name: tagger(table.indexes.of[name]) for name in table.indexes.members}
+        self._values = TopValues(self)
         self.nested = NestedValues(table, form)
         self._has_nested, self._checks_names = bool(table.nested), table.checks_names
         self._seal = None if table.seal is None else Sealing(table)
@@ -86,7 +71,7 @@ class Items(Bindings):
                 return self.form.serialize_item(item)
             binding = self.binding(item)
             new = self.form.serialize_item(item, self._encrypted)
-            self._encrypt(item, binding, new)
+            self._values.encrypt(item, binding, new)
             if self._has_nested:
                 new |= self.nested.encrypted(item, binding)
             for name in self._compounds:
@@ -121,36 +106,6 @@ class Items(Bindings):
         at_top = self.table.tops - self.table.nested.keys()
         return self._seal is None and at_top.isdisjoint(item) and not self.nested.has_values(item)
 
-    def _encrypt(self, values: Item, binding: Binding, stored: dict[str, Any]) -> None:
-        """Encrypt those of the application's values that are protected, and put them and their tags into `stored`."""
-        row, tenant = binding
-        context = row if self.table.bound else None
-        is_null = self.form.is_null if self.form is WIRE else None  # in Python's form NULL is None
-        name = ""
-        batch: dict[str, Any] | None = {} if self._has_batches and len(values) > MIN_BATCH else None
-        try:
-            for name, field, encrypt, to_field, tags in self._writing:
-                if name not in values:
-                    continue
-                value = values[name]
-                if value is None or (is_null is not None and is_null(value)):
-                    stored[name] = self.form.serialize(value)
-                    continue
-                if to_field is not None:
-                    value = to_field(value)
-                if tags is not None:
-                    stored.update(tags(value, tenant, row))
-                if batch is not None:
-                    batch[name] = field, value, context
-                else:
-                    stored[name] = {"B": encrypt(value, tenant=tenant, context=context)}
-            if batch:
-                for name, data in zip(batch, encrypt_fields(batch.values(), tenant=tenant), strict=True):
-                    stored[name] = {"B": data}
-        except (TypeError, ValueError) as error:
-            refused = [each for each in batch or () if self.table.fields[each].name == getattr(error, "field", None)]
-            raise named_error(error, f"{self.table.name}.{refused[0] if refused else name}", tenant) from None
-
     def compound_tags(self, name: str, item: Item, binding: Binding) -> dict[str, Any]:
         """Return the tags of a compound, as they are stored; none if a member is missing.
 
@@ -167,7 +122,7 @@ class Items(Bindings):
         self.check_members(name, item)
         values = self.searched_value(item, members)
         try:
-            return {} if values is None else self._taggers[name](values, binding.tenant, binding.row)
+            return {} if values is None else self._compounds[name](values, binding.tenant, binding.row)
         except (TypeError, ValueError) as error:
             raise named_error(error, f"{self.table.name}.{name}", binding.tenant) from None
 
@@ -235,37 +190,7 @@ class Items(Bindings):
         if self._is_told_whole and (opened := self._told_whole(item, binding, whole, mark)) is not None:
             return opened
         new = self.form.deserialize_item(item, self._decrypted)
-        row, tenant, context = None, None, None
-        for name, decrypt, from_field, mixed in self._reading:
-            if name not in item:
-                continue
-            value = item[name]
-            data: Any = value.get("B") if value.__class__ is dict else bytes_of(value)
-            if not isinstance(data, bytes) and WIRE.is_null(value):
-                new[name] = self.form.deserialize(value)
-                continue
-            try:
-                if not isinstance(data, bytes) and mixed is None:
-                    plain = DecryptionError(f"{self.table.name}.{name} holds a value that is not encrypted")
-                    whose = None if binding is None else binding.tenant
-                    raise self.table.fields[name].reported_error(plain, tenant=whose)
-                if row is None:
-                    row, tenant = binding or self._binding_read(item)
-                    context = row if self.table.bound else None
-                if mixed is None:
-                    value = decrypt(data, tenant=tenant, context=context)
-                else:
-                    data = stored(value)
-                    value = mixed.decrypt(data, tenant=tenant, context=context, part=part_of(item))
-                if from_field is None:
-                    new[name] = value
-                    continue
-                try:
-                    new[name] = from_field(value)
-                except DecryptionError as error:
-                    raise self.table.fields[name].reported_error(error, data, tenant) from None
-            except FieldcryptError as error:
-                new[name] = unread(error, self.table, name, item, mark=mark)
+        self._values.decrypt(item, binding, new, mark=mark)
         if self._has_nested:
             self._open_nested(new, item, binding, mark)
         return new
@@ -275,7 +200,7 @@ class Items(Bindings):
         self.nested.decrypt(
             new,
             item,
-            lambda: binding or self._binding_read(item),
+            lambda: binding or self.binding_read(item),
             lambda error, name: unread(error, self.table, name, item, mark=mark),
         )
 
@@ -289,7 +214,7 @@ class Items(Bindings):
             if self._seal is not None and self.table.seal is not None and whole:
                 attribute = self.table.seal.attribute
                 covered = {*self.table.seal.over, *(item.keys() & self.table.tops)}
-                self._seal.verify(item, *(binding or self._binding_read(item)))
+                self._seal.verify(item, *(binding or self.binding_read(item)))
         except FieldcryptError as error:
             marker = unread(error, self.table, attribute, item, mark=mark)
             return marked_item(item, covered, marker, self._own, self.form)

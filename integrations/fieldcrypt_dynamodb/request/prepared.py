@@ -59,6 +59,9 @@ class PreparedRequests:
         failed: Items | EntityItems = self.items if form is WIRE else Items(table, WIRE, tenant)
         self.failed_items = failed if reads is None else reads.failed_items
         self._form, self._tops = form, table.tops
+        # A key of just these attributes has nothing that would have to be looked at.
+        is_plain = not (table.key_tags or table.nested or table.told_by or table.is_any) and table.guard is None
+        self._plain_key = frozenset(table.key) if is_plain else None
         self._prefixes = {
             **dict.fromkeys(table.own),
             **{companion: each.how.prefix for companion, each in table.indexes.companions.items()},
@@ -75,6 +78,10 @@ class PreparedRequests:
             ProtectedAttributeError: it has a protected attribute, or is the key of another tenant's item.
             TypeError: it is not a key at all, where tags are a part of keys.
         """
+        if key.__class__ is dict and key.keys() == self._plain_key:
+            if written:
+                self.items.check_tenant(key)
+            return self._form.serialize_item(key)
         if key.__class__ is not dict and not isinstance(key, Mapping):
             if self.items.key_tags is not None:  # boto3 would show it, and it may be what the tag is made of
                 raise TypeError(f"a key is a mapping of names to values, not a {type(key).__name__}")

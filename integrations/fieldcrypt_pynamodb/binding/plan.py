@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pynamodb.attributes import MapAttribute
-from pynamodb.constants import BINARY, NULL
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, FieldcryptError
-from fieldcrypt.spi import check_compounds, declare_table, encrypt_fields
-from fieldcrypt_dynamodb.item.items import MIN_BATCH
-from fieldcrypt_dynamodb.item.plaintext import part_of, stored
+from fieldcrypt.spi import check_compounds, declare_table
 from fieldcrypt_dynamodb.item.unreadable import Unreadable, unread
 from fieldcrypt_dynamodb.request.warm_keys import warm_keys
 from fieldcrypt_pynamodb.attribute.companion import Companion
@@ -21,10 +17,11 @@ from fieldcrypt_pynamodb.attribute.unreadable import MARK
 from fieldcrypt_pynamodb.binding.compound import CompoundTagger
 from fieldcrypt_pynamodb.binding.declaration import check_attributes, check_shared
 from fieldcrypt_pynamodb.binding.item_class import ItemClass
-from fieldcrypt_pynamodb.binding.item_key import Binding, Item, ItemKey
+from fieldcrypt_pynamodb.binding.item_key import Item, ItemKey
 from fieldcrypt_pynamodb.binding.nested import NestedAttributes, nested_attributes
 from fieldcrypt_pynamodb.binding.planned import PlannedAttribute, Spec
 from fieldcrypt_pynamodb.binding.tagger import Tagger
+from fieldcrypt_pynamodb.binding.top_attributes import TopAttributes
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["Plan"]
@@ -92,10 +89,8 @@ class Plan:
         self.previous_names = {
             name for each in accepted if each is not None for field in each.previous_fields for name in field.names
         }
-        # The hot path unpacks tuples, which costs less than to look attributes up.
         self._names = tuple(self.protected)
-        self._reads, self._writes = list(map(_read, own)), list(map(_written, own))
-        self._has_batches = len(own) >= MIN_BATCH and len({id(each.encryptor) for each in own}) == 1
+        self._at_top = TopAttributes(own, self.item_key, self._unread)
 
     def warm_keys(self, instance: Any) -> None:
         """Fetch the keys that the values of an instance's item may need, if its tenant is known."""
@@ -118,29 +113,7 @@ class Plan:
         if self.item_class is not None:
             for message in self.item_class.wrong_parts(item, self.protected).values():
                 raise ProtectedAttributeError(message)
-        binding: Binding | None = None
-        context = tenant = None
-        contents, parts, plains = [], [], {}
-        for name, key, field, converts, tagger in self._writes:
-            content = item.get(name)
-            if content is None:
-                if tagger is not None:
-                    tagger.remove(item, values)
-                continue
-            if binding is None:
-                binding = context, tenant = self.item_key.binding(item)
-            plain = content[BINARY].plain if converts else values[key]
-            if tagger is not None:
-                tagger.put(plain, binding, item, values)
-            if self.compounds:
-                plains[key] = plain
-            if self._has_batches:
-                contents.append(content)
-                parts.append((field, plain, context))
-            else:
-                content[BINARY] = field.encrypt(plain, tenant=tenant, context=context)
-        for content, data in zip(contents, encrypt_fields(parts, tenant=tenant), strict=True):
-            content[BINARY] = data
+        binding, plains = self._at_top.seal(item, values)
         for compound in self.compounds:
             together = compound.of_item(item, plains)
             if together is None:
@@ -184,37 +157,7 @@ class Plan:
             ProtectedAttributeError: the item lacks what they are bound to.
             DecryptionError, KeyProviderError, KeyStoreError: as for `Field.decrypt`.
         """
-        binding: Binding | None = None
-        context = tenant = None
-        values = instance.attribute_values
-        for name, key, decrypt, from_field, is_map, mixed in self._reads:
-            content = item.get(name)
-            if not content or NULL in content:
-                continue
-            try:
-                data = stored(content) if mixed else content.get(BINARY)
-                if data is None:
-                    each = self.protected[name]
-                    plain = DecryptionError(f"{each.attribute._label} holds a value that is not encrypted")
-                    raise each.field.reported_error(plain, tenant=tenant)
-                if binding is None:
-                    binding = context, tenant = self.item_key.binding(item)
-                if mixed:
-                    value = decrypt(data, tenant=tenant, context=context, part=part_of(item))
-                else:
-                    value = decrypt(data, tenant=tenant, context=context)
-                if from_field is not None:
-                    try:
-                        value = from_field(value)
-                    except DecryptionError as error:
-                        raise self.protected[name].field.reported_error(error, data, tenant) from None
-            except FieldcryptError as error:
-                values[key] = self._unread(error, name, item)
-                continue
-            if is_map:
-                setattr(instance, key, value)
-            else:
-                values[key] = value
+        self._at_top.open(item, instance)
 
     def _unread(self, error: FieldcryptError, name: str, item: Item) -> Unreadable:
         """Return what stands for a value that cannot be read, or raise the error, which then says where it is."""
@@ -239,20 +182,3 @@ def _table_of(model: type[Model], spec: Spec) -> str:
     if spec.fields is not None and spec.model is not None and table != table_of(spec.model):
         raise ConfigurationError(f"{model.__name__} is of another table than {spec.model.__name__}: decorate both")
     return table
-
-
-def _read(each: PlannedAttribute) -> tuple[Any, ...]:
-    """Return what `Plan.open` needs of an attribute."""
-    return (
-        each.attr_name,
-        each.key,
-        each.decrypt,
-        each.attribute._conversion.from_field,
-        isinstance(each.attribute.inner, MapAttribute),
-        each.attribute.protection.accepted is not None,
-    )
-
-
-def _written(each: PlannedAttribute) -> tuple[Any, ...]:
-    """Return what `Plan.seal` needs of an attribute."""
-    return each.attr_name, each.key, each.field, each.attribute._conversion.to_field is not None, each.tagger
