@@ -135,14 +135,15 @@ types: $(VENV)/.stamp
 	$(BIN)/mypy
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
-# For example: make bench ARGS="field peers --quick"
-bench: $(BENCH)/.stamp
+# For example: make bench ARGS="field peers --quick". With the native core, if there is cargo to build it.
+bench: $(BENCH)/.stamp $(shell command -v cargo >/dev/null && echo native-beside)
 	@mkdir -p build
-	$(BENCH)/bin/python -m benchmarks --html build/benchmarks.html $(ARGS)
+	PYTHONPATH=$(NATIVE) $(BENCH)/bin/python -m benchmarks --html build/benchmarks.html $(ARGS)
 
-# Fails if something takes more times as long as its floor than benchmarks/limits.toml allows.
+# Fails if something takes more times as long as its floor than benchmarks/limits.toml allows; of the native core, too, if
+# it was built beside the tests.
 bench-check: $(VENV)/.stamp
-	$(BIN)/python -m benchmarks --check $(ARGS)
+	PYTHONPATH=$(NATIVE) $(BIN)/python -m benchmarks --check $(ARGS)
 
 # Builds the wheel and imports every package from it, in a venv that has never seen this checkout.
 wheel-check: $(VENV)/.stamp

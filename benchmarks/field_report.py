@@ -53,7 +53,7 @@ def tables(
             "Five fields of a record",
             ("encrypted", *_FIGURES),
             _rows(records),
-            note="Texts of 20 bytes, stored, bound to field, tenant and row. They are decrypted one by one.",
+            note="Texts of 20 bytes, stored, bound to field, tenant and row.",
         ),
         Table(
             "By where its data key is",

@@ -140,7 +140,7 @@ def records(keys: Encryptor | None = None) -> dict[str, Work]:
         "floor": {verb: lambda work=work: [work() for _ in fields] for verb, work in bare.items()},  # type: ignore[misc]
         "five fields at once": {
             "encrypt": lambda: group.encrypt(values, tenant=tenant, context=row_context(next(rows))),
-            "decrypt": decrypt,
+            "decrypt": lambda: group.decrypt(data, tenant=tenant, context=row_context(0)),
         },
         "five fields one by one": {"encrypt": encrypt, "decrypt": decrypt},
     }

@@ -30,14 +30,14 @@ class Fieldcrypt:
         return Cipher(of.encrypt, of.decrypt)
 
     def record(self, fields: Sequence[str]) -> Cipher[Record]:
-        """As integrations do it: all fields at once, decrypted one by one."""
+        """As integrations do it: all fields at once."""
         group, values = FieldGroup(self._keys.field(name, str) for name in fields), itemgetter(*fields)
-        one_by_one = each_field(self, fields)
-
-        def encrypt(record: Record) -> dict[str, bytes]:
-            return dict(zip(fields, group.encrypt(values(record))))  # noqa: B905 (strict costs a tenth of a microsecond)
-
-        return Cipher(encrypt, one_by_one.decrypt, one_by_one.size)
+        # Without strict, which costs a tenth of a microsecond.
+        return Cipher(
+            lambda record: dict(zip(fields, group.encrypt(values(record)))),  # noqa: B905
+            lambda stored: dict(zip(fields, group.decrypt(values(stored)))),  # noqa: B905
+            each_field(self, fields).size,
+        )
 
 
 PEERS = (

@@ -14,7 +14,7 @@ _HERE = "this process"
 
 
 def examine_backend(encryptor: Encryptor) -> Iterator[Finding]:
-    """Say what an Encryptor computes with and where keys are, and warn of a native core that cannot be used."""
+    """Name what an Encryptor computes with and where keys are, and warn of a native core that cannot be used."""
     yield Finding(_HERE, "backend", Verdict.OK, encryptor.backend)
     core = native_core()
     if not isinstance(core, NoNativeCore):
