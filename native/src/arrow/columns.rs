@@ -5,7 +5,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use super::array::{Array, Buffers, offsets, validity};
 use super::groups::{Group, groups, one_group};
-use super::opening::open;
+use super::opening::Opening;
 use super::plaintexts::Plaintexts;
 use super::rows::Rows;
 use super::sealing::Sealing;
@@ -99,8 +99,9 @@ impl Columns {
         let Some(mut slices) = values.slices(py, width, &present) else { return Ok(None) };
         let Some(rows) = Rows::read(py, &rows, values.1, &present) else { return Ok(None) };
         let Some(groups) = grouped(py, tenants, tenant, values.1, &present) else { return Ok(None) };
+        let opening = Opening { rows: &rows, present: &present, is_plaintext: layout.is_plaintext() };
         for group in &groups {
-            if let Err(Refused) = open(group, &rows, &present, &mut slices, self.reader_for.bind(py))? {
+            if let Err(Refused) = opening.open(group, &mut slices, self.reader_for.bind(py))? {
                 return Ok(None);
             }
         }

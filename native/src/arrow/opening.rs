@@ -14,97 +14,101 @@ use super::sealing::PORTION;
 use crate::cipher::{Refused, Schedules};
 use crate::prepared::{PREFIX_SIZE, Reader};
 
-/// Readers of the values of a tenant, by the first bytes of a value.
+/// What is decrypted, and how each cell of it is bound to its row.
+pub struct Opening<'a> {
+    pub rows: &'a Rows,
+    pub present: &'a [u32],
+    /// Return True if bytes are a plaintext of the column.
+    pub is_plaintext: fn(&[u8]) -> bool,
+}
+
+/// The readers of a tenant's values, by the first bytes of a value; and the one that was used last.
 #[derive(Default)]
 struct Readers {
-    by_prefix: HashMap<[u8; PREFIX_SIZE], u32>,
-    readers: Vec<(Py<Reader>, Arc<Schedules>)>,
-    last: Option<([u8; PREFIX_SIZE], u32)>,
+    all: Vec<(Py<Reader>, Arc<Schedules>)>,
+    by_prefix: HashMap<[u8; PREFIX_SIZE], usize>,
+    last: usize,
 }
 
 impl Readers {
-    /// Return the number of the reader of a value. None: Python decides.
-    fn number(
-        &mut self,
-        data: &[u8],
-        tenant: &Bound<'_, PyAny>,
+    /// Find the reader of a value, and make it the last one.
+    #[inline]
+    fn find(&mut self, value: &[u8]) -> Option<(&Reader, &Schedules)> {
+        let prefix = value.first_chunk()?;
+        if self.all.get(self.last).is_none_or(|(reader, _)| reader.get().prefix != *prefix) {
+            self.last = *self.by_prefix.get(prefix)?;
+        }
+        let (reader, key) = &self.all[self.last];
+        Some((reader.get(), key))
+    }
+
+    fn add(&mut self, reader: Bound<'_, Reader>) -> Result<(), Refused> {
+        let key = reader.get().share().ok_or(Refused)?;
+        self.by_prefix.insert(reader.get().prefix, self.all.len());
+        self.all.push((reader.unbind(), key));
+        Ok(())
+    }
+}
+
+impl Opening<'_> {
+    /// Decrypt the cells of a tenant in place, and note where each plaintext is.
+    ///
+    /// Args:
+    ///     reader_for: returns the reader of a value for a tenant, or raises an error.
+    pub fn open(
+        &self,
+        group: &Group<'_>,
+        slices: &mut Slices,
         reader_for: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<u32>> {
-        let Some(prefix) = data.first_chunk() else { return Ok(None) };
-        if let Some((_, number)) = self.last.filter(|(last, _)| last == prefix) {
-            return Ok(Some(number));
-        }
-        let number = match self.by_prefix.get(prefix) {
-            Some(number) => *number,
-            None => {
-                let reader = reader_for.call1((PyBytes::new(tenant.py(), data), tenant))?;
-                let reader = reader.cast_into::<Reader>()?;
-                let Some(key) = reader.get().share() else { return Ok(None) };
-                let number = self.readers.len() as u32;
-                self.readers.push((reader.unbind(), key));
-                self.by_prefix.insert(*prefix, number);
-                number
+    ) -> PyResult<Result<(), Refused>> {
+        let py = reader_for.py();
+        for mut cells in group.cells.chunks(PORTION) {
+            let mut readers = Readers::default(); // new ones, so that it is looked whether their keys may still be used
+            loop {
+                let Ok(done) = py.detach(|| self.open_known(&mut readers, cells, slices)) else {
+                    return Ok(Err(Refused));
+                };
+                cells = &cells[done..];
+                let Some(cell) = cells.first() else { break };
+                let value = &slices.data[slices.places[self.row(*cell)].clone()];
+                let reader = reader_for.call1((PyBytes::new(py, value), &group.tenant))?.cast_into::<Reader>()?;
+                if value.first_chunk() != Some(&reader.get().prefix) || readers.add(reader).is_err() {
+                    return Ok(Err(Refused));
+                }
             }
-        };
-        self.last = Some((*prefix, number));
-        Ok(Some(number))
+        }
+        Ok(Ok(()))
+    }
+
+    /// Decrypt cells until there is one whose reader is not known, and return how many were decrypted.
+    fn open_known(&self, readers: &mut Readers, cells: &[u32], slices: &mut Slices) -> Result<usize, Refused> {
+        let mut aad = Vec::with_capacity(256);
+        for (done, cell) in cells.iter().enumerate() {
+            let row = self.row(*cell);
+            let place = &mut slices.places[row];
+            let value = &mut slices.data[place.clone()];
+            let Some((reader, key)) = readers.find(value) else { return Ok(done) };
+            aad.clear();
+            aad.extend_from_slice(reader.aad());
+            self.rows.put(row as u32, &mut aad);
+            let found = open_cell(reader, key, &aad, value)?;
+            if !(self.is_plaintext)(&value[found.clone()]) {
+                return Err(Refused);
+            }
+            *place = place.start + found.start..place.start + found.end;
+        }
+        Ok(cells.len())
+    }
+
+    fn row(&self, cell: u32) -> usize {
+        self.present[cell as usize] as usize
     }
 }
 
-/// Decrypt the cells of a tenant in place, and note where each plaintext is.
-///
-/// Args:
-///     reader_for: returns the reader of a value for a tenant, or raises an error.
-pub fn open(
-    group: &Group<'_>,
-    rows: &Rows,
-    present: &[u32],
-    slices: &mut Slices,
-    reader_for: &Bound<'_, PyAny>,
-) -> PyResult<Result<(), Refused>> {
-    let py = reader_for.py();
-    for cells in group.cells.chunks(PORTION) {
-        let mut readers = Readers::default(); // new ones, so that it is looked whether their keys may still be used
-        let mut numbers = Vec::with_capacity(cells.len());
-        for cell in cells {
-            let data = &slices.data[slices.places[present[*cell as usize] as usize].clone()];
-            match readers.number(data, &group.tenant, reader_for)? {
-                Some(number) => numbers.push(number),
-                None => return Ok(Err(Refused)),
-            }
-        }
-        let readers: Vec<_> = readers.readers.iter().map(|(reader, key)| (reader.get(), key)).collect();
-        let opened = py.detach(|| {
-            let mut aad = Vec::with_capacity(256);
-            for (cell, number) in cells.iter().zip(&numbers) {
-                let row = present[*cell as usize];
-                let (reader, key) = &readers[*number as usize];
-                aad.clear();
-                aad.extend_from_slice(reader.aad());
-                rows.put(row, &mut aad);
-                open_cell(reader, key, &aad, &mut slices.places[row as usize], &mut slices.data)?;
-            }
-            Ok(())
-        });
-        if let Err(Refused) = opened {
-            return Ok(Err(Refused));
-        }
-    }
-    Ok(Ok(()))
-}
-
-/// Decrypt a value in place, and make its place that of the plaintext.
-fn open_cell(
-    reader: &Reader,
-    key: &Schedules,
-    aad: &[u8],
-    place: &mut Range<usize>,
-    data: &mut [u8],
-) -> Result<(), Refused> {
-    let value = &mut data[place.clone()];
+/// Decrypt a value in place, and return where in it the plaintext is.
+fn open_cell(reader: &Reader, key: &Schedules, aad: &[u8], value: &mut [u8]) -> Result<Range<usize>, Refused> {
     let (nonce, body) = reader.split(value).ok_or(Refused)?;
     let start = value.len() - body.len();
     let size = key.open(nonce, aad, &mut value[start..]).map_err(|_| Refused)?.len();
-    *place = place.start + start..place.start + start + size;
-    Ok(())
+    Ok(start..start + size)
 }

@@ -47,8 +47,11 @@ impl Plaintexts {
                 if mark == Some(TEXT) && !py.detach(|| are_texts(&slices, &present)) {
                     return None;
                 }
-                let places = present.iter().map(|row| slices.places[*row as usize].clone()).collect();
-                Some(Self { length, present, mark, places, bytes: slices.data })
+                let Slices { mut places, data: bytes } = slices;
+                if present.len() < length {
+                    places = present.iter().map(|row| places[*row as usize].clone()).collect();
+                }
+                Some(Self { length, present, mark, places, bytes })
             }
             "bool" => {
                 let bits = array.bits(py, 1)?;

@@ -16,6 +16,19 @@ pub enum Layout {
     Fixed(Fixed),
 }
 
+impl Layout {
+    /// Return what says whether bytes are a plaintext of the column, as far as that is told without looking closely.
+    pub fn is_plaintext(&self) -> fn(&[u8]) -> bool {
+        match self {
+            Self::Slices(TEXT, _) => {
+                |bytes| matches!(bytes, [TEXT, text @ ..] if text.is_ascii() || std::str::from_utf8(text).is_ok())
+            }
+            Self::Slices(..) => |bytes| bytes.first() == Some(&BYTES),
+            Self::Fixed(_) => |bytes| bytes.first() == Some(&CBOR),
+        }
+    }
+}
+
 /// What cells of fixed width have.
 pub enum Fixed {
     Signed(usize),
@@ -74,7 +87,7 @@ fn decimal_named(name: &str) -> Option<Fixed> {
     Some(Fixed::Decimal(precision.parse().ok().filter(|precision| *precision <= 38)?, scale.parse().ok()?))
 }
 
-/// Return the buffers of a new array, and whether its moments are points in time. None: Python decides.
+/// Return the buffers of a new array of plaintexts that have the encoding byte of its layout, and whether its moments are points in time. None: Python decides.
 pub fn array<'py>(
     py: Python<'py>,
     layout: &Layout,
@@ -83,7 +96,7 @@ pub fn array<'py>(
     slices: &Slices,
 ) -> PyResult<Option<(bool, Buffers<'py>)>> {
     let made = match layout {
-        Layout::Slices(mark, width) => sliced(py, *mark, *width, length, present, slices)?.map(|made| (false, made)),
+        Layout::Slices(_, width) => sliced(py, *width, length, present, slices)?.map(|made| (false, made)),
         Layout::Fixed(Fixed::Bool) => bits(py, length, present, slices)?.map(|made| (false, vec![made])),
         Layout::Fixed(fixed) => {
             let (cells, in_time) = match py.detach(|| fixed.cells(length, present, slices)) {
@@ -99,27 +112,20 @@ pub fn array<'py>(
 
 fn sliced<'py>(
     py: Python<'py>,
-    mark: u8,
     width: usize,
     length: usize,
     present: &[u32],
     slices: &Slices,
 ) -> PyResult<Option<Vec<Bound<'py, PyBytes>>>> {
-    let body = |row: &u32| {
-        let (kind, body) = slices.data[slices.places[*row as usize].clone()].split_first()?;
-        (*kind == mark).then_some(body)
-    };
-    let total = py.detach(|| {
-        present.iter().try_fold(0, |total, row| {
-            let body = body(row)?;
-            (mark != TEXT || std::str::from_utf8(body).is_ok()).then_some(total + body.len())
-        })
-    });
-    let Some(total) = total.filter(|total| width == 8 || *total <= i32::MAX as usize) else { return Ok(None) };
+    let body = |row: &u32| &slices.data[slices.places[*row as usize].clone()][1..];
+    let total: usize = py.detach(|| present.iter().map(|row| body(row).len()).sum());
+    if width == 4 && total > i32::MAX as usize {
+        return Ok(None);
+    }
     let data = PyBytes::new_with(py, total, |data| {
         py.detach(|| {
             let mut left = data;
-            for body in present.iter().filter_map(body) {
+            for body in present.iter().map(body) {
                 let (here, rest) = left.split_at_mut(body.len());
                 here.copy_from_slice(body);
                 left = rest;
