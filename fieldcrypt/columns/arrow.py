@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pyarrow as pa
 
-from fieldcrypt.columns.buffers import Rows, decrypt_chunks, encrypt_chunks
+from fieldcrypt.columns.buffers import Rows, chunks_of, decrypt_chunks, encrypt_chunks
 from fieldcrypt.columns.cells import (
     ONE,
     Place,
@@ -27,12 +27,20 @@ from fieldcrypt.columns.cells import (
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import NoTenant
 
-__all__ = ["array_of", "decrypt_column", "default_type", "encrypt_column", "python_values", "unchanged_array_of"]
+__all__ = [
+    "TYPES",
+    "array_of",
+    "decrypt_column",
+    "default_type",
+    "encrypt_column",
+    "python_values",
+    "unchanged_array_of",
+]
 
 AnyColumn: TypeAlias = "pa.Array | pa.ChunkedArray"
 Column = TypeVar("Column", bound=AnyColumn)
 
-_TYPES: dict[Any, pa.DataType] = {
+TYPES: dict[Any, pa.DataType] = {
     bytes: pa.binary(),
     str: pa.string(),
     int: pa.int64(),
@@ -75,7 +83,7 @@ def encrypt_column(
         ValueError: columns differ in length; a value has no tenant; a time has nanoseconds.
         Else as `Field.encrypt`. A note says at which position of its chunk.
     """
-    chunks, keys = _chunks(column), _keys(row)
+    chunks, keys = chunks_of(column), _keys(row)
     _check_lengths(column, tenant, keys)
     encrypted = encrypt_chunks(field, chunks, Rows(tenant, keys))
     if encrypted is not None:
@@ -108,9 +116,9 @@ def decrypt_column(
         ValueError: as for `encrypt_column`; or a column of the type would not give back the values that went in.
         Else as `Field.decrypt`. A note says at which position of its chunk.
     """
-    chunks, keys = _chunks(column), _keys(row)
+    chunks, keys = chunks_of(column), _keys(row)
     _check_lengths(column, tenant, keys)
-    decrypted = decrypt_chunks(field, chunks, Rows(tenant, keys), type, _TYPES.get(field.type))
+    decrypted = decrypt_chunks(field, chunks, Rows(tenant, keys), type, TYPES.get(field.type))
     if decrypted is not None:
         return _like(column, *decrypted)
     lists = [decrypt_cells(field, python_values(chunk), place) for chunk, place in _places(chunks, tenant, keys)]
@@ -134,17 +142,26 @@ def default_type(field: Field[Any], values: Iterator[Any]) -> pa.DataType:
         if found is None:
             raise unsupported_type_error(field, "decimal128")
         return pa.decimal128(1, 0) if pa.types.is_null(found) else found
-    if field.type not in _TYPES:
+    if field.type not in TYPES:
         raise TypeError(f"values of field {field.name!r} have no default Arrow type: name one, type=…")
-    return _TYPES[field.type]
+    return TYPES[field.type]
 
 
 def python_values(column: AnyColumn) -> list[Any]:
     """Return the values in Python's own types; of nanoseconds, pyarrow would make those of pandas.
 
     Raises:
-        ValueError: there are nanoseconds that microseconds cannot represent.
+        ValueError: there are nanoseconds that microseconds cannot represent; or the buffers are not those of a column,
+            and pyarrow would read what is beside them.
     """
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        valid = False
+    else:
+        valid = True
+    if not valid:  # raised here, for pyarrow's error has values in it
+        raise ValueError("the buffers of a column do not fit together, or its texts are not UTF-8")
     for is_of_kind, microseconds in _MICROSECONDS.items():
         if is_of_kind(column.type) and column.type.unit == "ns":
             try:
@@ -173,7 +190,8 @@ def unchanged_array_of(field: Field[Any], values: list[Any], type: pa.DataType) 
     Raises:
         ValueError: they do not fit into the type, or would change.
     """
-    if not all(_has_members(value, type) for value in values):
+    storage = type.storage_type if isinstance(type, pa.BaseExtensionType) else type
+    if pa.types.is_nested(storage) and not all(_has_members(value, type) for value in values):
         raise unsupported_type_error(field, type)
     array = array_of(field, values, type)
     with suppress(*_MISFITS):
@@ -191,7 +209,7 @@ def _holds_all(field: Field[Any], type: pa.DataType, values: list[Any]) -> bool:
         return False  # a type that no column has
     if field.type is Decimal:
         return pa.types.is_decimal(type) and not any(map(is_negative_zero, values))
-    return bool(type == _TYPES.get(field.type))
+    return bool(type == TYPES.get(field.type))
 
 
 def _has_members(value: Any, type: pa.DataType) -> bool:
@@ -209,10 +227,6 @@ def _has_members(value: Any, type: pa.DataType) -> bool:
 
 def _given_back(array: pa.Array) -> list[Any]:
     return array.to_pylist(maps_as_pydicts="strict") if pa.types.is_nested(array.type) else python_values(array)
-
-
-def _chunks(column: AnyColumn) -> list[pa.Array]:
-    return column.chunks if isinstance(column, pa.ChunkedArray) else [column]
 
 
 def _keys(row: AnyColumn | Sequence[AnyColumn] | None) -> list[AnyColumn]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from fieldcrypt.errors import FieldcryptError
 from fieldcrypt.field import Field
 
-__all__ = ["Rows", "decrypt_chunks", "encrypt_chunks"]
+__all__ = ["Rows", "chunks_of", "decrypt_chunks", "encrypt_chunks"]
 
 AnyColumn = Any  # pa.Array | pa.ChunkedArray
 Array = tuple[str, int, int, list[memoryview | None]]
@@ -88,6 +88,11 @@ class Rows(NamedTuple):
             return keys, None, self.tenant  # type: ignore[return-value]
         tenants = _taken_apart(self.tenant.slice(start, length))
         return None if tenants is None else (keys, tenants, None)  # type: ignore[return-value]
+
+
+def chunks_of(column: AnyColumn) -> list[pa.Array]:
+    """Return the chunks of a column; an array is one."""
+    return column.chunks if isinstance(column, pa.ChunkedArray) else [column]
 
 
 def encrypt_chunks(field: Field[Any], chunks: Sequence[pa.Array], rows: Rows) -> list[pa.Array] | None:

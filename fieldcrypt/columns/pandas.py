@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import pandas as pd
 import pyarrow as pa
 
-from fieldcrypt.columns.arrow import array_of, default_type, python_values, unchanged_array_of
+from fieldcrypt.columns.arrow import TYPES, array_of, default_type, python_values, unchanged_array_of
+from fieldcrypt.columns.buffers import Rows, chunks_of, decrypt_chunks, encrypt_chunks
 from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import NoTenant
@@ -36,7 +37,12 @@ def encrypt_column(
     Raises:
         As there; and ValueError if columns differ in their index.
     """
-    values = encrypt_cells(field, _values(column), _place(column, tenant, row))
+    keys = _keys(column, tenant, row)
+    arrays = _arrays(field, column, tenant, keys)
+    encrypted = arrays and encrypt_chunks(field, *arrays)
+    if encrypted:
+        return _series(pa.chunked_array(encrypted), column)
+    values = encrypt_cells(field, _values(column), _place(tenant, keys))
     return _series(array_of(field, values, pa.binary()), column)
 
 
@@ -53,16 +59,39 @@ def decrypt_column(
     Returns:
         A column of the Arrow type, with the index and the name of the other.
     """
-    values = decrypt_cells(field, _values(column), _place(column, tenant, row))
+    keys = _keys(column, tenant, row)
+    arrays = _arrays(field, column, tenant, keys)
+    decrypted = arrays and decrypt_chunks(field, *arrays, type, TYPES.get(field.type))
+    if decrypted:
+        return _series(pa.chunked_array(*decrypted), column)
+    values = decrypt_cells(field, _values(column), _place(tenant, keys))
     return _series(unchanged_array_of(field, values, type or default_type(field, iter(values))), column)
 
 
-def _place(column: Series, tenant: str | NoTenant | Series | None, row: Series | Sequence[Series] | None) -> Place:
+def _keys(
+    column: Series, tenant: str | NoTenant | Series | None, row: Series | Sequence[Series] | None
+) -> list[Series]:
+    """Return the columns of row keys, of which nothing is aligned silently."""
     keys = [] if row is None else [row] if isinstance(row, pd.Series) else list(row)
     others = [*keys, *([tenant] if isinstance(tenant, pd.Series) else [])]
     if not all(other.index.equals(column.index) for other in others):
         raise ValueError("the columns differ in their index")
+    return keys
+
+
+def _place(tenant: str | NoTenant | Series | None, keys: Sequence[Series]) -> Place:
     return _values(tenant) if isinstance(tenant, pd.Series) else tenant, [_values(key) for key in keys]
+
+
+def _arrays(
+    field: Field[Any], column: Series, tenant: str | NoTenant | Series | None, keys: Sequence[Series]
+) -> tuple[list[pa.Array], Rows] | None:
+    """Return the chunks and the rows of a column whose cells need not become Python objects, or None."""
+    columns = [column, *keys, *([tenant] if isinstance(tenant, pd.Series) else [])]
+    if field._columns() is None or any(each.dtype == object for each in columns):
+        return None
+    whose = pa.Array.from_pandas(tenant) if isinstance(tenant, pd.Series) else tenant
+    return chunks_of(pa.Array.from_pandas(column)), Rows(whose, [pa.Array.from_pandas(key) for key in keys])
 
 
 def _values(column: Series) -> list[Any]:
@@ -72,5 +101,5 @@ def _values(column: Series) -> list[Any]:
     return [None if missing else value for value, missing in zip(column, column.isna(), strict=True)]
 
 
-def _series(array: pa.Array, like: Series) -> Series:
+def _series(array: pa.Array | pa.ChunkedArray, like: Series) -> Series:
     return pd.Series(pd.arrays.ArrowExtensionArray(array), index=like.index, name=like.name)

@@ -60,7 +60,12 @@ def encrypt_column(
     Returns:
         A column of type Binary, of the same name.
     """
-    values = encrypt_cells(field, _values(column), _place(column, tenant, row))
+    keys = _keys(column, tenant, row)
+    buffers = _buffers(field)
+    encrypted: pl.Series | None = buffers and buffers.encrypt(field, column, tenant, keys)
+    if encrypted is not None:
+        return encrypted
+    values = encrypt_cells(field, _values(column), _place(tenant, keys))
     return pl.Series(column.name, values, pl.Binary)
 
 
@@ -83,7 +88,12 @@ def decrypt_column(
     Returns:
         A column of that type, of the same name.
     """
-    values = decrypt_cells(field, _values(column), _place(column, tenant, row))
+    keys = _keys(column, tenant, row)
+    buffers = _buffers(field)
+    decrypted: pl.Series | None = buffers and buffers.decrypt(field, column, type, tenant, keys)
+    if decrypted is not None:
+        return decrypted
+    values = decrypt_cells(field, _values(column), _place(tenant, keys))
     holds_all = type is None and field.type not in (Decimal, time)  # of these polars loses digits and offsets
     type = type or _default_type(field, values)
     if field.type is not Decimal or all(value is None or value.is_finite() for value in values):  # else it panics
@@ -94,6 +104,16 @@ def decrypt_column(
             if found.dtype == type and (holds_all or same_values(_values(found), values)):
                 return found
     raise unsupported_type_error(field, type)
+
+
+def _buffers(field: Field[Any]) -> Any:
+    """Return the way on which no cell becomes a Python object, or None without the native core, or without pyarrow."""
+    if field._columns() is not None:
+        with suppress(ImportError):
+            from fieldcrypt.columns import polars_buffers
+
+            return polars_buffers
+    return None
 
 
 def _default_type(field: Field[Any], values: Iterable[Any]) -> pl.DataType | type[pl.DataType]:
@@ -111,13 +131,17 @@ def _check_years(values: Iterable[datetime | None], zone: str | None) -> None:
             value.astimezone(ZoneInfo(zone or "UTC"))
 
 
-def _place(
+def _keys(
     column: pl.Series, tenant: str | NoTenant | pl.Series | None, row: pl.Series | Sequence[pl.Series] | None
-) -> Place:
+) -> list[pl.Series]:
     keys = [] if row is None else [row] if isinstance(row, pl.Series) else list(row)
     others = [*keys, *([tenant] if isinstance(tenant, pl.Series) else [])]
     if any(len(other) != len(column) for other in others):
         raise ValueError("the columns differ in length")
+    return keys
+
+
+def _place(tenant: str | NoTenant | pl.Series | None, keys: Sequence[pl.Series]) -> Place:
     return _values(tenant) if isinstance(tenant, pl.Series) else tenant, [_values(key) for key in keys]
 
 
