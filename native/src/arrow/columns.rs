@@ -11,6 +11,7 @@ use super::rows::Rows;
 use super::sealing::Sealing;
 use super::values::{Layout, array};
 use crate::cipher::{Refused, TAG_SIZE};
+use crate::panic::guarded;
 use crate::prepared::{BODY_START, Writer};
 use crate::system::System;
 
@@ -50,9 +51,35 @@ impl Columns {
         tenants: Option<Array>,
         tenant: Bound<'py, PyAny>,
     ) -> PyResult<Option<Buffers<'py>>> {
-        let Some(plaintexts) = Plaintexts::read(py, &values) else { return Ok(None) };
+        guarded(|| self.sealed(py, &values, &rows, tenants, tenant))
+    }
+
+    /// Decrypt a binary column, and return whether it has points in time, and the buffers of one of a layout.
+    fn decrypt<'py>(
+        &self,
+        py: Python<'py>,
+        values: Array,
+        rows: Vec<Array>,
+        tenants: Option<Array>,
+        tenant: Bound<'py, PyAny>,
+        layout: &str,
+    ) -> PyResult<Option<(bool, Buffers<'py>)>> {
+        guarded(|| self.opened(py, &values, &rows, tenants, tenant, layout))
+    }
+}
+
+impl Columns {
+    fn sealed<'py>(
+        &self,
+        py: Python<'py>,
+        values: &Array,
+        rows: &[Array],
+        tenants: Option<Array>,
+        tenant: Bound<'py, PyAny>,
+    ) -> PyResult<Option<Buffers<'py>>> {
+        let Some(plaintexts) = Plaintexts::read(py, values) else { return Ok(None) };
         let (length, present) = (plaintexts.length, plaintexts.present.as_slice());
-        let Some(rows) = Rows::read(py, &rows, length, present) else { return Ok(None) };
+        let Some(rows) = Rows::read(py, rows, length, present) else { return Ok(None) };
         let Some(groups) = grouped(py, tenants, tenant, length, present) else { return Ok(None) };
         let writer_for = self.writer_for.bind(py);
         let mut infixes = Vec::with_capacity(groups.len());
@@ -79,12 +106,11 @@ impl Columns {
         Ok(Some((length - present.len(), validity(py, length, present)?, vec![offsets, data])))
     }
 
-    /// Decrypt a binary column, and return whether it has points in time, and the buffers of one of a layout.
-    fn decrypt<'py>(
+    fn opened<'py>(
         &self,
         py: Python<'py>,
-        values: Array,
-        rows: Vec<Array>,
+        values: &Array,
+        rows: &[Array],
         tenants: Option<Array>,
         tenant: Bound<'py, PyAny>,
         layout: &str,
@@ -97,7 +123,7 @@ impl Columns {
         let Some(layout) = Layout::named(layout) else { return Ok(None) };
         let Some(present) = values.present(py) else { return Ok(None) };
         let Some(mut slices) = values.slices(py, width, &present) else { return Ok(None) };
-        let Some(rows) = Rows::read(py, &rows, values.1, &present) else { return Ok(None) };
+        let Some(rows) = Rows::read(py, rows, values.1, &present) else { return Ok(None) };
         let Some(groups) = grouped(py, tenants, tenant, values.1, &present) else { return Ok(None) };
         let opening = Opening { rows: &rows, present: &present, is_plaintext: layout.is_plaintext() };
         for group in &groups {
