@@ -97,11 +97,11 @@ native-beside: $(VENV)/.stamp $(MATURIN)/.stamp
 
 # What is quick and uses keys, with the native core. Any test can be named instead: make test-native ARGS=tests/sqlalchemy
 test-native: native-beside
-	PYTHONPATH=$(NATIVE) FIELDCRYPT_BACKEND=native $(BIN)/pytest $(or $(ARGS),$(NATIVE_TESTS))
+	PYTHONPATH=$(abspath $(NATIVE)) FIELDCRYPT_BACKEND=native $(BIN)/pytest $(or $(ARGS),$(NATIVE_TESTS))
 
 # A million values through both backends, and the tests of the crate.
 test-native-long: native-beside
-	PYTHONPATH=$(NATIVE) FIELDCRYPT_BACKEND=native $(BIN)/pytest --long -o faulthandler_timeout=1800 tests/native $(ARGS)
+	PYTHONPATH=$(abspath $(NATIVE)) FIELDCRYPT_BACKEND=native $(BIN)/pytest --long -o faulthandler_timeout=1800 tests/native $(ARGS)
 	cd native && cargo test --release --quiet
 
 # cargo-deny looks at licences, at where crates come from, and at known holes in them; it is not needed to go on.
