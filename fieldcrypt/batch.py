@@ -98,26 +98,25 @@ class FieldGroup:
         """
         plaintexts: list[Any] = []
         field = None
+        given = tuple(values)  # which nobody changes meanwhile
         try:
-            if len(values) != len(self._fields):
-                raise ValueError(f"{len(values)} values for {len(self._fields)} fields")
-            for field, value in zip(self._fields, values):  # noqa: B905 (strict costs a tenth of a microsecond)
+            if len(given) != len(self._fields):
+                raise ValueError(f"{len(given)} values for {len(self._fields)} fields")
+            for field, value in zip(self._fields, given):  # noqa: B905 (strict costs a tenth of a microsecond)
                 if value.__class__ is str and field._is_text:
                     plaintexts.append(TEXT_BYTE + value.encode())
-                elif value is None:
-                    break
-                else:
+                elif value is not None:
                     plaintexts.append(field._encode(value))
-            else:
-                return self._fields[0]._writers.seal(tenant, plaintexts, self._bound(context))
+            contexts = self._bound(context)
+            if len(plaintexts) < len(given):
+                contexts = [own for own, value in zip(contexts, given, strict=True) if value is not None]
+            sealed: list[Any] = self._fields[0]._writers.seal(tenant, plaintexts, contexts) if plaintexts else []
+            if len(plaintexts) == len(given):
+                return sealed
+            found = iter(sealed)
+            return [None if value is None else next(found) for value in given]
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=None if field is None else field.name, tenant=tenant)
-        else:
-            given = [
-                (one, value, context) for one, value in zip(self._fields, values, strict=True) if value is not None
-            ]
-            sealed = iter(encrypt_fields(given, tenant=tenant))
-            return [None if value is None else next(sealed) for value in values]
         raise refused
 
     def decrypt(

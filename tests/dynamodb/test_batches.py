@@ -149,6 +149,14 @@ def test_items_that_lack_values(encryptor: Encryptor, left: int) -> None:
     assert items.decrypted(sealed) == item
 
 
+@pytest.mark.parametrize("missing", NAMES)
+def test_an_item_that_lacks_one_value(encryptor: Encryptor, missing: str) -> None:
+    """Has all others bound as they are without it, in whatever place it would be."""
+    items = table(encryptor)
+    item = {"id": "1", **{name: value for name, value in VALUES.items() if name != missing}}
+    assert items.decrypted(items.encrypted(item)) == item
+
+
 @pytest.mark.parametrize("left", range(len(NAMES) + 1))
 def test_models_that_lack_values(encryptor: Encryptor, left: int) -> None:
     """Likewise in PynamoDB, which stores nothing for them."""
