@@ -77,6 +77,7 @@ class TestTable:
             "sees questions",
             "cuts a region",
             "has old backups",
+            "reads a core dump or swap",
         ]
 
 
