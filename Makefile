@@ -118,7 +118,7 @@ wheels: $(VENV)/.stamp $(MATURIN)/.stamp
 	  if command -v rustup >/dev/null; then rustup --quiet target add $${each%:*}; fi && \
 	  PATH="$(abspath $(MATURIN))/bin:$$PATH" maturin build --release --quiet --zig --target $${each%:*} --compatibility $${each#*:} --out ../build/wheels || exit; \
 	done
-	cd native && $(abspath $(MATURIN))/bin/maturin sdist --quiet --out ../build/wheels
+	cd native && $(abspath $(MATURIN))/bin/maturin sdist --out ../build/wheels
 	$(BIN)/python tests/support/check_native_wheels.py build/wheels $(ARGS)
 
 # Nor is this: ten minutes of random inputs for all decoders. `make fuzz ARGS=60` takes one.
