@@ -83,9 +83,9 @@ def _date(of: Random) -> date:
 
 def _datetime(of: Random) -> datetime:
     micro = of.choice((0, 0, 1, 999_999, 120_000, of.randrange(1_000_000)))
-    day = _date(of).replace(year=of.choice((1, 9999, 1969, 2024))) if of.random() < 0.05 else _date(of)
+    day = _date(of) if of.random() < 0.95 else of.choice((date.min, date.max, date(1970, 1, 1), date(2024, 2, 29)))
     at = time(of.randrange(24), of.randrange(60), of.randrange(60), micro, of.choice(_ZONES), fold=of.random() < 0.1)
-    return datetime.combine(day.replace(day=min(day.day, 28)), at)
+    return datetime.combine(day, at)
 
 
 def _decimal(of: Random) -> Decimal:

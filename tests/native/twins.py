@@ -67,6 +67,7 @@ class Twins:
 
     def __init__(self, seed: int, *, stored: bool = True) -> None:
         self._streams = [Random(seed), Random(seed)]
+        self._now = 1_000.0
         local_key = Random(seed).randbytes(32)
         self.encryptors = [
             Encryptor(LocalKeyProvider(local_key), MemoryKeyStore() if stored else None, backend=name)
@@ -80,10 +81,15 @@ class Twins:
     def both(self, python: Callable[[], Any], native: Callable[[], Any]) -> tuple[Outcome, Outcome]:
         """Do the same with each of the twins, each under its own stream of the same randomness."""
         outcomes = []
+        self._now += 1
         for stream, call in zip(self._streams, (python, native), strict=True):
             _system.random_bytes = stream.randbytes
             outcomes.append(Outcome.of(call))
         return outcomes[0], outcomes[1]
+
+    def clock(self) -> float:
+        """Return the time, which goes on by a second with each thing that both do."""
+        return self._now
 
     def check_draws(self) -> None:
         """Check that both have drawn the same number of bytes."""
@@ -93,12 +99,17 @@ class Twins:
     @classmethod
     @contextmanager
     def made(cls, seed: int, *, stored: bool = True) -> Iterator[Twins]:
-        """Have the seam to the system stand in for randomness and the calendar, for so long."""
-        before = _system.random_bytes, _system.wall_clock
+        """Have the seam to the system stand in for randomness and the calendar, for so long.
+
+        Without key stores also for the clock: how many key records are tried per second is limited.
+        """
+        before = _system.random_bytes, _system.wall_clock, _system.monotonic
         _system.wall_clock = lambda: _TODAY
         try:
             twins = cls(seed, stored=stored)
+            if not stored:
+                _system.monotonic = twins.clock
             yield twins
             twins.check_draws()
         finally:
-            _system.random_bytes, _system.wall_clock = before
+            _system.random_bytes, _system.wall_clock, _system.monotonic = before

@@ -158,9 +158,11 @@ impl Body {
         Self::counted(major, count.cast_unsigned())
     }
 
+    /// Return that of a number of more than 64 bits with its sign, if SPEC section 5 does not call it a big one.
     #[inline]
-    pub fn unsigned(value: u64) -> Self {
-        Self::counted(INTEGER, value)
+    pub fn wide_integer(value: i128) -> Option<Self> {
+        let (major, count) = if value < 0 { (NEGATIVE, !value) } else { (INTEGER, value) };
+        u64::try_from(count).ok().map(|count| Self::counted(major, count))
     }
 
     #[inline]

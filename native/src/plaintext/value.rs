@@ -85,7 +85,7 @@ fn is_of(value: &Bound<'_, PyAny>, exactly: &Py<PyType>) -> bool {
 fn integer(value: &Bound<'_, PyInt>) -> Option<Body> {
     match value.extract::<i64>() {
         Ok(value) => Some(Body::integer(value)),
-        Err(_) => value.extract::<u64>().ok().map(Body::unsigned),
+        Err(_) => Body::wide_integer(value.extract().ok()?),
     }
 }
 
