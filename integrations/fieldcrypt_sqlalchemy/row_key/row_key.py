@@ -31,6 +31,7 @@ class RowKey(KeyColumns):
         # which it is known: the usual key and tenant. One tuple, because threads share it.
         self.first_name, self.last_name = self.names[0], self.names[-1]
         self._remembers = len(self.names) <= 2
+        self._is_usual = len(self.names) == 2 and self._has_tenant  # one part, and a tenant: without a loop
         self.recent: tuple[Any, Any, Row] = (_NO_PART, _NO_PART, (RowContext(("",)), None))
         columns = ((name, mapper.columns[name]) for name in self.names)
         self._defaults = [(name, column) for name, column in columns if column.default is not None]
@@ -175,10 +176,15 @@ class RowKey(KeyColumns):
         return BoundRow(self, parts, context, tenant, left, by_flush)
 
     def _made(self, parts: Sequence[Any]) -> Row:
+        if self._is_usual:
+            part, tenant = parts
+            find, find_tenant = self._as_stored
+            part = part if find is None else find(part)
+            tenant = tenant if find_tenant is None else find_tenant(tenant)
+            return RowContext((key_text(part),)), tenant if tenant.__class__ is str else key_text(tenant)
         texts = []
         for find, part in zip(self._as_stored, parts):  # noqa: B905 (there are as many; to say so takes time)
-            stored = part if find is None else find(part)
-            texts.append(stored if stored.__class__ is str else key_text(stored))
+            texts.append(key_text(part if find is None else find(part)))
         tenant = texts.pop() if self._has_tenant else None
         return RowContext(tuple(texts)), tenant
 
