@@ -31,6 +31,7 @@ from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.prepared.columns import each_with_its_own, missing_tenant_error, note_position, one_by_one
 from fieldcrypt.prepared.readers import NO_READER, Readers
+from fieldcrypt.prepared.value_reader import value_reader
 from fieldcrypt.prepared.writers import NO_WRITER, Writers
 
 if TYPE_CHECKING:
@@ -355,14 +356,17 @@ class Field(Generic[T]):
         """
         return one_by_one(self.decrypt, list(data), tenant, context, self.name)
 
-    def reader(self, tenant: str | NoTenant | None = None) -> Callable[[bytes | None], T | None]:
-        """Return a callable of one value, which returns what `decrypt` does with this tenant; None for None."""
-        decrypt = self.decrypt
+    def reader(
+        self, tenant: str | NoTenant | None = None, *, otherwise: Callable[[Any], T] | None = None
+    ) -> Callable[[Any], T | None]:
+        """Return a callable of one value, the quickest way to decrypt one after the other; None stays None.
 
-        def read(data: bytes | None) -> T | None:
-            return None if data is None else decrypt(data, tenant=tenant)
-
-        return read
+        Args:
+            tenant: as for `decrypt`.
+            otherwise: called with what the callable does not read at once: what is not bytes, a value whose key has to
+                be had first, and all that is refused. It returns the value, or raises. By default it is `decrypt`.
+        """
+        return value_reader(self, tenant, otherwise or partial(self.decrypt, tenant=tenant))
 
     def _decode_long(self, kind: bytes, body: bytes) -> T:
         if kind == TEXT_BYTE and self._is_text:

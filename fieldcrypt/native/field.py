@@ -73,9 +73,11 @@ class NativeField(Field[T]):
         """Do what `Field.decrypt_many` does, natively if all values have one tenant and one context."""
         return one_by_one(self.decrypt, list(data), tenant, context, self.name, self._core.decrypt_many)
 
-    def reader(self, tenant: str | NoTenant | None = None) -> Callable[[bytes | None], T | None]:
-        """Return a native callable of one value, which returns what `decrypt` does with this tenant; None for None."""
-        return self._core.reader(tenant).read
+    def reader(
+        self, tenant: str | NoTenant | None = None, *, otherwise: Callable[[Any], T] | None = None
+    ) -> Callable[[Any], T | None]:
+        """Do what `Field.reader` does: the callable is native."""
+        return self._core.reader(tenant, otherwise).read
 
     def encrypt_slowly(self, value: T, tenant: str | None, context: Any) -> bytes:
         """Do what `encrypt` does, step by step."""

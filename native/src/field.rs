@@ -6,9 +6,9 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyType};
 use std::sync::Mutex;
 
 use crate::error::wiped;
-use crate::group::FieldReader;
 use crate::plaintext::Kind;
 use crate::prepared::{Reader, Writer};
+use crate::reader::FieldReader;
 use crate::system::System;
 
 /// The hot path of a field. What it cannot do at once it hands over to Python, which decides and says what is wrong.
@@ -157,9 +157,9 @@ impl FieldCore {
         Ok(())
     }
 
-    /// Return a callable of one value, which returns what `decrypt` does for this tenant, and None for None.
-    fn reader(this: &Bound<'_, Self>, tenant: Option<Py<PyAny>>) -> FieldReader {
-        FieldReader::new(this.clone().unbind(), tenant)
+    /// Return what reads values of this tenant, and calls `otherwise`, if given, with what it does not read at once.
+    fn reader(this: &Bound<'_, Self>, tenant: Option<Py<PyAny>>, otherwise: Option<Py<PyAny>>) -> FieldReader {
+        FieldReader::new(this.clone().unbind(), tenant, otherwise)
     }
 
     /// Return values of plaintexts, each under the context with it, as many as the salt has messages for; some were taken

@@ -118,31 +118,3 @@ impl GroupCore {
         visit.call(&self.group)
     }
 }
-
-/// Decrypts values of a field that name a tenant: one after the other, as rows have them.
-#[pyclass(frozen, module = "fieldcrypt_native")]
-pub struct FieldReader {
-    field: Py<FieldCore>,
-    tenant: Option<Py<PyAny>>,
-}
-
-impl FieldReader {
-    pub fn new(field: Py<FieldCore>, tenant: Option<Py<PyAny>>) -> Self {
-        Self { field, tenant }
-    }
-}
-
-#[pymethods]
-impl FieldReader {
-    /// Return what `decrypt` returns; None for None.
-    #[pyo3(signature = (data, /))]
-    fn read<'py>(&self, py: Python<'py>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let tenant = self.tenant.as_ref().map(|tenant| tenant.bind(py));
-        self.field.get().open_one(py, data, tenant, Some(&Binding::Own), None, &mut None)
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.tenant)?;
-        visit.call(&self.field)
-    }
-}

@@ -17,6 +17,7 @@ mod panic;
 mod plaintext;
 mod prepared;
 mod random;
+mod reader;
 mod sealing;
 mod secret;
 mod short;
@@ -39,13 +40,15 @@ mod fieldcrypt_native {
     #[pymodule_export]
     use super::field::FieldCore;
     #[pymodule_export]
-    use super::group::{FieldReader, GroupCore};
+    use super::group::GroupCore;
     #[pymodule_export]
     use super::mac::{Mac, key_id, record_tag};
     #[pymodule_export]
     use super::panic::_panic;
     #[pymodule_export]
     use super::prepared::{Reader, Writer};
+    #[pymodule_export]
+    use super::reader::FieldReader;
 
     /// Return why keys are not, or not all, in locked pages that no core dump has; None if they are.
     #[pyfunction]

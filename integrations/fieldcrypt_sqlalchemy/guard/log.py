@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from fieldcrypt import ConfigurationError
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.internals.results import logged_row, row_columns, row_processors
-from fieldcrypt_sqlalchemy.value.processors import PROTECTED_RESULT
+from fieldcrypt_sqlalchemy.value.processors import returns_plaintext
 
 __all__ = ["hide_rows"]
 
@@ -44,7 +44,7 @@ def _without_protected(argument: Any) -> Any:
 def _processed(row: Any) -> Iterator[int]:
     """Yield where the row has values that were decrypted for it."""
     for at, processor in enumerate(row_processors(row)):
-        if hasattr(processor, PROTECTED_RESULT):
+        if returns_plaintext(processor):
             yield at
 
 

@@ -116,20 +116,20 @@ def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, An
             value = self.impl.get(instance_state(instance), values)
         if value.__class__ is not Sealed:
             return value
-        if value._opened is not UNOPENED:
-            return value._opened
+        plain = value._opened
+        if plain is not UNOPENED:
+            return plain
         first, last, bound_to = row.recent
-        if (
-            values.get(first_name) is not first
-            or values.get(last_name) is not last
-            or instance._sa_instance_state.committed_state
-        ):
-            bound_to = row.committed(instance_state(instance), values)
-        context, tenant = bound_to
+        state = instance._sa_instance_state
+        try:
+            is_recent = values[first_name] is first and values[last_name] is last and not state.committed_state
+        except KeyError:
+            is_recent = False
+        context, tenant = bound_to if is_recent else row.committed(state, values)
         try:
             plain = decrypt(value._data, tenant=tenant, context=context)
         except FieldcryptError as error:
-            return _read_again(instance_state(instance), key, row, field, tenant, error)
+            return _read_again(state, key, row, field, tenant, error)
         if from_field is not None:
             plain = field.converted(plain, value._data, tenant)
         value._opened = plain  # and not in place of it: a pickle of the object has what the database has

@@ -123,9 +123,14 @@ class RowKey(KeyColumns):
         changed = state.committed_state
         if not changed:
             first, last, row = self.recent
-            if values.get(self.first_name) is first and values.get(self.last_name) is last:
+            part, tenant = values.get(self.first_name), values.get(self.last_name)
+            if part is first and tenant is last:
                 return row
-            return self._row(self._parts(values.get, state))
+            if not self._is_usual or part is None or tenant is None:
+                return self._row(self._parts(values.get, state))
+            row = self._made((part, tenant))
+            self.recent = part, tenant, row
+            return row
 
         def stored(name: str) -> Any:
             old = changed.get(name, NO_VALUE)

@@ -50,8 +50,9 @@ def with_compounds(statement: Any, table: Any, rows: list[Row]) -> tuple[Any, li
         ProtectedColumnError: it would leave a tag that is not of the row's members.
         TypeError, ValueError, KeyProviderError, KeyStoreError: as for `Compound.tag`.
     """
-    rests: list[list[CompoundTag]] = [[] for _ in rows]
-    for compound in compounds_behind(table):
+    compounds = compounds_behind(table)
+    rests: list[list[CompoundTag]] = [[] for _ in rows] if compounds else [[]] * len(rows)
+    for compound in compounds:
         statement = _Write(statement, table, compound).with_tags(rows, rests)
     return statement, rests
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
@@ -12,11 +13,11 @@ from fieldcrypt import DecryptionError, Field, FieldcryptError
 from fieldcrypt.spi import located
 from fieldcrypt_sqlalchemy.errors import parameterless_error
 
-__all__ = ["PROTECTED_RESULT", "binary_type", "binding", "reading_binary", "revealing"]
-
-PROTECTED_RESULT = "fieldcrypt_protected_result"  # an attribute of functions that return plaintext
+__all__ = ["binary_type", "binding", "returns_plaintext", "reading_binary", "revealing"]
 
 Process = Callable[[Any], Any]
+
+_revealing: WeakSet[Process] = WeakSet()  # beside them, because a native callable has no attributes
 
 
 def binary_type(dialect: Dialect) -> TypeEngine[Any] | None:
@@ -69,24 +70,22 @@ def reading_binary(decrypt: Process, field: Field[Any], *, mixed: bool) -> Proce
     Args:
         decrypt: as `Field.decrypt`.
         field: the column's.
-        mixed: there may be plaintext.
+        mixed: there may be plaintext, or values of other schemes.
     """
     may_be_stored = (bytes, memoryview, str) if mixed else (bytes, memoryview)
 
     def process(value: Any) -> Any:
-        if value.__class__ is bytes:
-            return decrypt(value)
         if value is None:
             return None
         if not isinstance(value, may_be_stored):  # SQLite lets anyone put anything into a column
             raise field.reported_error(DecryptionError())
         return decrypt(value)
 
-    return process
+    return process if mixed else field.reader(otherwise=process)
 
 
 def revealing(read: Process, from_field: Process | None, field: Field[Any]) -> Process:
-    """Return what reads values as the application has them, marked as what returns plaintext.
+    """Return what reads values as the application has them, and note that it returns plaintext.
 
     Args:
         read: decrypts what came from the driver.
@@ -102,5 +101,10 @@ def revealing(read: Process, from_field: Process | None, field: Field[Any]) -> P
             raise field.reported_error(error, value) from None
 
     process = read if from_field is None else convert
-    setattr(process, PROTECTED_RESULT, True)
+    _revealing.add(process)
     return process
+
+
+def returns_plaintext(process: Process | None) -> bool:
+    """Return True if `revealing` has made this function."""
+    return process in _revealing if process is not None else False

@@ -1,0 +1,48 @@
+//! What reads the values of a field one after the other, as rows bring them.
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+
+use crate::field::{Binding, FieldCore};
+
+/// Decrypts values of a field that name a tenant, or none.
+#[pyclass(frozen, module = "fieldcrypt_native")]
+pub struct FieldReader {
+    field: Py<FieldCore>,
+    tenant: Option<Py<PyAny>>,
+    otherwise: Option<Py<PyAny>>,
+}
+
+impl FieldReader {
+    /// Args:
+    ///     otherwise: called with what is not read at once; None: the field's `decrypt_slowly`.
+    pub fn new(field: Py<FieldCore>, tenant: Option<Py<PyAny>>, otherwise: Option<Py<PyAny>>) -> Self {
+        Self { field, tenant, otherwise }
+    }
+}
+
+#[pymethods]
+impl FieldReader {
+    /// Return what `decrypt` returns; None for None.
+    #[pyo3(signature = (data, /))]
+    fn read<'py>(&self, py: Python<'py>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if data.is_none() {
+            return Ok(data.clone());
+        }
+        let field = self.field.get();
+        let tenant = self.tenant.as_ref().map(|tenant| tenant.bind(py));
+        if let Ok(Some(value)) = field.opened(py, data, tenant, &Binding::Own, &mut None) {
+            return value;
+        }
+        match &self.otherwise {
+            Some(otherwise) => otherwise.bind(py).call1((data,)),
+            None => field.decrypt_slowly(py, data, tenant, None),
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.tenant)?;
+        visit.call(&self.otherwise)?;
+        visit.call(&self.field)
+    }
+}
