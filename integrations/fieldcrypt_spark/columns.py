@@ -1,4 +1,4 @@
-"""Columns of a Spark DataFrame, as Arrow-based pandas UDFs.
+"""Columns of a Spark DataFrame, as UDFs of Arrow arrays.
 
 Of these Spark runs all that a table needs in one go. Of those over iterators it would start a Python worker for each
 column, and every worker would have keys to unwrap.
@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812 (Spark's own name for it)
-from pyspark.sql.functions import pandas_udf
 from pyspark.sql.types import BinaryType, DataType
 
 from fieldcrypt import Field
 from fieldcrypt.schemes import LegacyReader
-from fieldcrypt.spi import located
-from fieldcrypt.spi.columns import Place, array_of, decrypt_cells, encrypt_cells, python_values, read_cells
+from fieldcrypt.spi.columns import decrypt_array, encrypt_array, encrypt_cells, python_values, read_cells
 from fieldcrypt_spark.declarations import name_of_udf
 from fieldcrypt_spark.remote import Remote
-from fieldcrypt_spark.types import OPAQUE, Travel, travel
+from fieldcrypt_spark.types import OPAQUE, travel
+from fieldcrypt_spark.udf import udf
 
 __all__ = ["decrypt_column", "encrypt_column"]
 
@@ -63,19 +62,23 @@ def encrypt_column(
     how = travel(here.type, type) if reader is None else OPAQUE
     remote: Remote[Field[Any]] = Remote(field)
     old: Remote[LegacyReader[Any]] | None = None if reader is None else Remote(reader)
-    of_tenants, place, name = tenant is not None, _columns_of_place(tenant, row), here.name
+    of_tenants, place = tenant is not None, _columns_of_place(tenant, row)
 
-    def encrypt(values: pd.Series, *others: pd.Series) -> pd.Series:
-        missing, others = (others[0], others[1:]) if how.filled else (None, others)
-        given, where = _given(values, missing, how, name), _place(others, of_tenants)
-        if old is not None:
-            given = read_cells(old.get(), given, where)
-        return _series(pa.array(encrypt_cells(remote.get(), given, where), pa.binary()))
+    def encrypt(values: pa.Array, *others: pa.Array) -> pa.Array:
+        if how.filled:
+            values, others = pc.if_else(others[0], None, values), others[1:]
+        tenants, keys = (others[0], others[1:]) if of_tenants else (None, others)
+        if old is None:
+            given = values if how.arrow == how.returned else values.view(how.arrow)
+            return encrypt_array(remote.get(), given, tenant=tenants, row=keys or None)
+        where = (None if tenants is None else python_values(tenants), [python_values(key) for key in keys])
+        read = read_cells(old.get(), python_values(values), where)
+        return pa.array(encrypt_cells(remote.get(), read, where), pa.binary())
 
     encrypt.__name__ = name_of_udf(field, here, reader)
     plain = _column(column)
     missing = [plain.isNull()] if how.filled else []
-    return pandas_udf(encrypt, BinaryType())(how.out(plain), *missing, *place)
+    return udf(encrypt, BinaryType())(how.out(plain), *missing, *place)
 
 
 def decrypt_column(
@@ -99,14 +102,11 @@ def decrypt_column(
     remote: Remote[Field[Any]] = Remote(field)
     of_tenants, place = tenant is not None, _columns_of_place(tenant, row)
 
-    def decrypt(data: pd.Series, *others: pd.Series) -> pd.Series:
-        here = remote.get()
-        values = decrypt_cells(here, data.tolist(), _place(others, of_tenants))
-        if how.from_field is not None:
-            values = [None if value is None else how.from_field(value) for value in values]
-        return _series(array_of(here, values, how.arrow))
+    def decrypt(data: pa.Array, *others: pa.Array) -> pa.Array:
+        tenants, keys = (others[0], others[1:]) if of_tenants else (None, others)
+        return decrypt_array(remote.get(), data, type=how.arrow, tenant=tenants, row=keys or None).view(how.returned)
 
-    return how.back(pandas_udf(decrypt, how.type)(_column(column), *place))
+    return how.back(udf(decrypt, how.type)(_column(column), *place))
 
 
 def _columns_of_place(tenant: Name | None, row: Name | Sequence[Name] | None) -> list[Column]:
@@ -115,35 +115,9 @@ def _columns_of_place(tenant: Name | None, row: Name | Sequence[Name] | None) ->
     return [_column(name) for name in ([] if tenant is None else [tenant]) + keys]
 
 
-def _place(columns: Sequence[pd.Series], of_tenants: bool) -> Place:
-    """Return the place of a batch's values."""
-    parts = [python_values(pa.Array.from_pandas(column)) for column in columns]
-    return (parts[0], parts[1:]) if of_tenants else (None, parts)
-
-
 def _field_of(field: AnyField) -> Field[Any]:
     return field if isinstance(field, Field) else field()
 
 
 def _column(name: Name) -> Column:
     return F.col(name) if isinstance(name, str) else name
-
-
-def _given(values: pd.Series, missing: pd.Series | None, how: Travel, field: str) -> list[Any]:
-    """Return what a field is given."""
-    given: list[Any] = values.tolist()
-    if missing is None and values.dtype != object:  # the texts of pandas 3, where null is a not-a-number
-        missing = values.isna()
-    if missing is not None and missing.any():
-        given = [None if gone else value for value, gone in zip(given, missing.tolist(), strict=True)]
-    if how.to_field is not None:
-        try:
-            given = [None if value is None else how.to_field(value) for value in given]
-        except (TypeError, ValueError) as error:
-            raise located(error, field=field) from None
-    return given
-
-
-def _series(array: pa.Array) -> pd.Series:
-    """Return an Arrow array as Spark takes it; of bare objects it would look at each for what pandas calls missing."""
-    return pd.Series(pd.arrays.ArrowExtensionArray(array))

@@ -1,13 +1,14 @@
 """How the values of a field travel between Spark and Python, so that none of them is changed on the way.
 
-pandas has no null in a column of integers: they would come as floats, without their last digits. Nor does it leave
-timestamps alone. So both cross over as integers of their own, and nulls beside them.
+pandas, by way of which they may come, has no null in a column of integers: they would be floats, without their last
+digits. Nor does it leave timestamps alone, and Spark gives them its session's time zone. So both cross over as integers
+of their own, and nulls beside them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -31,13 +32,8 @@ from fieldcrypt import ConfigurationError
 
 __all__ = ["OPAQUE", "Travel", "at_clock_micros", "clock_micros", "travel"]
 
-Convert = Callable[[Any], Any]
-
-_EPOCH = datetime(1970, 1, 1)
-_EPOCH_UTC = _EPOCH.replace(tzinfo=UTC)
 _EPOCH_SQL = "TIMESTAMP_NTZ'1970-01-01 00:00:00'"
 _PARTS = {"DAY": 86_400_000_000, "HOUR": 3_600_000_000, "MINUTE": 60_000_000, "SECOND": 1_000_000}  # in microseconds
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class Travel(NamedTuple):
@@ -45,20 +41,18 @@ class Travel(NamedTuple):
 
     Attributes:
         type: Spark's type of what a UDF returns.
-        arrow: Arrow's type of the same.
+        arrow: Arrow's type of the values.
+        returned: Arrow's type of what a UDF returns, of the same bytes.
         out: the expression that Python is given, of a column.
         filled: that expression has a value where the column has null, so Python has to be told of the nulls.
         back: the expression that has the column's type, of what a UDF returned.
-        to_field: what a Field takes, of what Python was given; None if that is the same.
-        from_field: back, likewise.
     """
 
     type: DataType
     arrow: pa.DataType
+    returned: pa.DataType
     out: Callable[[Column], Column]
     back: Callable[[Column], Column]
-    to_field: Convert | None = None
-    from_field: Convert | None = None
     filled: bool = True
 
 
@@ -67,8 +61,8 @@ def _itself(column: Column) -> Column:
 
 
 def _as_object(type: DataType, arrow: pa.DataType) -> Travel:
-    """Return how values travel of which pandas has Python's own objects, and None for null."""
-    return Travel(type, arrow, _itself, _itself, filled=False)
+    """Return how values travel of which pandas has objects, and None for null."""
+    return Travel(type, arrow, arrow, _itself, _itself, filled=False)
 
 
 def _filled_with(value: Any) -> Callable[[Column], Column]:
@@ -101,25 +95,23 @@ def _clock_time(column: Column) -> Column:
 _TRAVELS = {
     (bytes, BinaryType): _as_object(BinaryType(), pa.binary()),
     (str, StringType): _as_object(StringType(), pa.string()),
-    (bool, BooleanType): Travel(BooleanType(), pa.bool_(), _filled_with(False), _itself),
-    (int, LongType): Travel(LongType(), pa.int64(), _filled_with(0), _itself),
-    (float, DoubleType): Travel(DoubleType(), pa.float64(), _filled_with(0.0), _itself),
+    (bool, BooleanType): Travel(BooleanType(), pa.bool_(), pa.bool_(), _filled_with(False), _itself),
+    (int, LongType): Travel(LongType(), pa.int64(), pa.int64(), _filled_with(0), _itself),
+    (float, DoubleType): Travel(DoubleType(), pa.float64(), pa.float64(), _filled_with(0.0), _itself),
     (date, DateType): _as_object(DateType(), pa.date32()),
     (datetime, TimestampType): Travel(
         LongType(),
+        pa.timestamp("us", "UTC"),
         pa.int64(),
         _point_in_time,
         F.timestamp_micros,
-        lambda micros: _EPOCH_UTC + timedelta(microseconds=micros),
-        lambda value: (value - _EPOCH_UTC) // _MICROSECOND,
     ),
     (datetime, TimestampNTZType): Travel(
         LongType(),
+        pa.timestamp("us"),
         pa.int64(),
         _clock_time,
         at_clock_micros,
-        lambda micros: _EPOCH + timedelta(microseconds=micros),
-        lambda value: (value - _EPOCH) // _MICROSECOND,
     ),
 }
 OPAQUE = _as_object(BinaryType(), pa.binary())  # values of another scheme, text or binary
