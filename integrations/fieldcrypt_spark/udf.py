@@ -19,7 +19,7 @@ def udf(function: Callable[..., pa.Array], type: DataType) -> Callable[..., Any]
 
     PySpark has UDFs of Arrow since 4.1. Before, arrays go by way of pandas, which takes longer.
     """
-    arrow_udf = getattr(F, "arrow_udf", None)
+    arrow_udf: Any = getattr(F, "arrow_udf", None)
     if arrow_udf is not None:
         return arrow_udf(function, type)  # type: ignore[no-any-return]
 
@@ -30,5 +30,5 @@ def udf(function: Callable[..., pa.Array], type: DataType) -> Callable[..., Any]
         return pd.Series(pd.arrays.ArrowExtensionArray(found))  # of bare objects Spark would look at each
 
     of_series.__annotations__ = {"values": pd.Series, "others": pd.Series, "return": pd.Series}
-    del of_series.__wrapped__  # type: ignore[attr-defined]  # whose arguments Spark would look at
-    return F.pandas_udf(of_series, type)  # type: ignore[call-overload, no-any-return]
+    del of_series.__wrapped__  # whose arguments Spark would look at
+    return F.pandas_udf(of_series, type)  # type: ignore[no-any-return]
