@@ -40,6 +40,7 @@ _MAX_EXPONENT = 200  # of a Decimal in a key; DynamoDB's numbers go from 10^-130
 _EXACT_TEXTS: dict[type, Callable[[Any], str]] = {str: str, int: int.__repr__, UUID: UUID.__str__}
 _ROW_KEY_ENCODED = len(ROW_KEY).to_bytes(_LENGTH_SIZE, "big") + ROW_KEY.encode()
 _BEFORE_ROWS = [_ROW_KEY_ENCODED + size.to_bytes(_LENGTH_SIZE, "big") for size in range(256)]  # of ASCII, by its size
+_made = object.__new__
 
 
 class NoTenant(enum.Enum):
@@ -159,7 +160,14 @@ def row_context(*key: Any) -> RowContext:
         ValueError: a part is longer than 65,535 bytes, or has a lone surrogate.
     """
     if len(key) == 1:
-        return RowContext(key if key[0].__class__ is str else (key_text(key[0]),))
+        (part,) = key
+        if part.__class__ is int:  # the usual key: what `RowContext` does, in half of the time
+            row = _made(RowContext)
+            row._texts = (text,) = (f"{part}",)
+            if len(text) < len(_BEFORE_ROWS):
+                row.encoded = _BEFORE_ROWS[len(text)] + text.encode()
+                return row
+        return RowContext(key if part.__class__ is str else (key_text(part),))
     return RowContext(tuple(map(key_text, key)))
 
 
