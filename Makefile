@@ -99,16 +99,19 @@ native-beside: $(VENV)/.stamp $(MATURIN)/.stamp
 test-native: native-beside
 	PYTHONPATH=$(abspath $(NATIVE)) FIELDCRYPT_BACKEND=native $(BIN)/pytest $(or $(ARGS),$(NATIVE_TESTS))
 
-# A million values through both backends, and the tests of the crate.
+# A million values through both backends.
 test-native-long: native-beside
 	PYTHONPATH=$(abspath $(NATIVE)) FIELDCRYPT_BACKEND=native $(BIN)/pytest --long -o faulthandler_timeout=1800 tests/native $(ARGS)
-	cd native && cargo test --release --quiet
 
-# cargo-deny looks at licences, at where crates come from, and at known holes in them; it is not needed to go on.
+# Format, clippy, and the tests of the crate. If there is cargo-deny, also licences, where crates come from, and, if the list
+# of them can be fetched, known holes.
 native-check:
 	@$(CARGO_NEEDED)
-	cd native && cargo fmt --check && cargo clippy --quiet --all-targets -- -D warnings
-	@if command -v cargo-deny >/dev/null; then cd native && cargo deny check; else echo "without cargo-deny: cargo install cargo-deny"; fi
+	cd native && cargo fmt --check && cargo clippy --release --quiet --all-targets -- -D warnings
+	cd native && cargo test --release --quiet
+	@cd native && if ! command -v cargo-deny >/dev/null; then echo "without cargo-deny: cargo install cargo-deny"; \
+	  elif cargo deny fetch db; then cargo deny check; \
+	  else echo "without the list of known holes"; cargo deny check licenses bans sources; fi
 
 # All wheels and the source distribution, into build/wheels; then each is looked into, and what fits this machine is used.
 wheels: $(VENV)/.stamp $(MATURIN)/.stamp
