@@ -12,6 +12,7 @@ from benchmarks.compare import VERBS
 from benchmarks.native.arrow import arrow_row
 from benchmarks.native.backends import encryptors, missing
 from benchmarks.native.items import item_row
+from benchmarks.native.key_material import key_material
 from benchmarks.native.row import NATIVE, PURE, Row
 from benchmarks.native.spark import spark_row
 from benchmarks.native.tables import table_rows
@@ -48,7 +49,10 @@ def run(options: Options) -> Section:
     else:
         gaps["Spark"] = spark
     options.advance(0.2, "")
-    return _section(rows, gaps)
+    found = "a quick run leaves it out" if quick else key_material(keys)
+    if isinstance(found, str):
+        gaps["key material"] = found
+    return _section(rows, gaps, () if isinstance(found, str) else (found,))
 
 
 def check() -> dict[str, float]:
@@ -69,7 +73,7 @@ def ratios(rows: Sequence[Row]) -> dict[str, float]:
     }
 
 
-def _section(rows: Sequence[Row], gaps: Mapping[str, str]) -> Section:
+def _section(rows: Sequence[Row], gaps: Mapping[str, str], more: tuple[Table, ...]) -> Section:
     said = [f"{title} reaches what was asked in {share}" for title, share in _shares(rows) if share]
     return Section(
         name="native",
@@ -82,7 +86,7 @@ def _section(rows: Sequence[Row], gaps: Mapping[str, str]) -> Section:
             "A limit is what was asked for, and not what was measured before: a row that misses it says so. What a "
             "ratio is to, and how long that took, is in the second column.",
         ),
-        tables=(Table("What was asked, and what is reached", COLUMNS, tuple(row.cells() for row in rows)),),
+        tables=(Table("What was asked, and what is reached", COLUMNS, tuple(row.cells() for row in rows)), *more),
         charts=(),
         figures={"rows": [row.figures() for row in rows]},
         ratios=ratios(rows),

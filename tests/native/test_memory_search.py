@@ -2,114 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 import struct
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
-from fieldcrypt import KeyRecord, LocalKeyProvider
-from tests.native.derived import Secrets, compressed, derived_from, expanded, inverse_mixed, selected_by
+from tests.native.derived import compressed, expanded, inverse_mixed
+from tests.native.searched_process import Found, searched
 
-ROOT = Path(__file__).parents[2]
 NATIVE = "fieldcrypt_native"
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="only Linux shows a process's memory")
-
-
-class Found(NamedTuple):
-    """How often each secret is in the memory of a process."""
-
-    derived: Counter[str]
-    data_keys: int
-
-
-class Process:
-    """A process that uses keys: see `at_work`."""
-
-    def __init__(self, backend: str) -> None:
-        master = os.urandom(32)
-        command = [sys.executable, "-m", "tests.native.at_work", master.hex()]
-        self._process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | {"FIELDCRYPT_BACKEND": backend},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        said = self._hear()
-        provider = LocalKeyProvider(master)
-        records = [KeyRecord.from_bytes(bytes.fromhex(key_id), bytes.fromhex(body)) for key_id, body in said["records"]]
-        keys = {record.key_id: provider.unwrap(record.wraps, record.context()) for record in records}
-        self.data_keys = list(keys.values())
-        self.derived: Secrets = {}
-        for key_id, key in keys.items():
-            self.derived |= {f"{key_id.hex()}: {name}": secret for name, secret in derived_from(key).items()}
-        for value in map(bytes.fromhex, said["values"]):
-            self.derived |= selected_by(value[17:29], keys[value[1:17]])
-
-    def go_on(self) -> None:
-        """Let it close its Encryptor."""
-        self._say()
-        self._hear()
-
-    def end(self) -> None:
-        """Let it end."""
-        assert self._process.communicate("\n", timeout=60)
-        assert self._process.returncode == 0
-
-    def search(self) -> Found:
-        """Search all its memory."""
-        wanted = {name: secret[-16:] for name, secret in self.derived.items()}  # what frees may overwrite the beginning
-        derived: Counter[str] = Counter()
-        data_keys = 0
-        for memory in _memory(self._process.pid):
-            for name, half in wanted.items():
-                derived[name] += memory.count(half)
-            data_keys += sum(memory.count(key[-16:]) for key in self.data_keys)
-        return Found(+derived, data_keys)
-
-    def _hear(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        return json.loads(self._process.stdout.readline())  # type: ignore[no-any-return]
-
-    def _say(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-
-
-def _memory(pid: int) -> Iterator[bytes]:
-    """All that a process can write, or has as its own; what comes from files unchanged holds no keys."""
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            place, mode, _, _, inode, *name = line.split(maxsplit=5)
-            if mode[0] != "r" or (mode[1] != "w" and inode != "0") or name[:1] in (["[vvar]"], ["[vsyscall]"]):
-                continue
-            start, end = (int(each, 16) for each in place.split("-"))
-            memory.seek(start)
-            try:
-                yield memory.read(end - start)
-            except OSError:
-                continue  # a mapping of the kernel
-
-
-def searched(backend: str) -> tuple[Found, Found]:
-    """What is found before and after an Encryptor is closed."""
-    process = Process(backend)
-    before = process.search()
-    process.go_on()
-    after = process.search()
-    process.end()
-    return before, after
 
 
 @pytest.fixture(scope="module")
