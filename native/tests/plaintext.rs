@@ -93,7 +93,7 @@ proptest! {
         match Item::parse(Body::float(value).as_bytes()) {
             Some(Item::Float(read)) if value.is_nan() => assert!(read.is_nan()),
             Some(Item::Float(read)) => assert_eq!(read.to_bits(), bits),
-            other => assert!(false, "{:?}", other),
+            other => panic!("{other:?}"),
         }
         check(&[&[0xfb][..], &bits.to_be_bytes()].concat());
     }
