@@ -187,8 +187,10 @@ impl Cipher {
         plaintext: &[u8],
         aad: &[u8],
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let (salt, nonce) = split(nonce);
-        Subkey(self.gcm_key(salt)?).encrypt(py, nonce, plaintext, aad)
+        guarded(|| {
+            let (salt, nonce) = split(nonce);
+            Subkey(self.gcm_key(salt)?).encrypt(py, nonce, plaintext, aad)
+        })
     }
 
     /// Return the plaintext; None if the value is not authentic.
@@ -199,8 +201,10 @@ impl Cipher {
         ciphertext: &[u8],
         aad: &[u8],
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let (salt, nonce) = split(nonce);
-        Subkey(self.gcm_key(salt)?).decrypt(py, nonce, ciphertext, aad)
+        guarded(|| {
+            let (salt, nonce) = split(nonce);
+            Subkey(self.gcm_key(salt)?).decrypt(py, nonce, ciphertext, aad)
+        })
     }
 
     #[getter]
@@ -244,11 +248,13 @@ impl Subkey {
         plaintext: &[u8],
         aad: &[u8],
     ) -> PyResult<Bound<'py, PyBytes>> {
-        PyBytes::new_with(py, plaintext.len() + TAG_SIZE, |buffer| {
-            let (text, tag) = buffer.split_at_mut(plaintext.len());
-            text.copy_from_slice(plaintext);
-            tag.copy_from_slice(&self.0.seal(&mut nonce, aad, text).map_err(|_| wiped())?);
-            Ok(())
+        guarded(|| {
+            PyBytes::new_with(py, plaintext.len() + TAG_SIZE, |buffer| {
+                let (text, tag) = buffer.split_at_mut(plaintext.len());
+                text.copy_from_slice(plaintext);
+                tag.copy_from_slice(&self.0.seal(&mut nonce, aad, text).map_err(|_| wiped())?);
+                Ok(())
+            })
         })
     }
 

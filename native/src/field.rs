@@ -6,6 +6,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyType};
 use std::sync::Mutex;
 
 use crate::error::wiped;
+use crate::panic::guarded;
 use crate::plaintext::Kind;
 use crate::prepared::{Reader, Writer};
 use crate::reader::FieldReader;
@@ -104,10 +105,12 @@ impl FieldCore {
         tenant: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if let Ok(Some(sealed)) = self.sealed(py, value, tenant, context) {
-            return Ok(sealed.into_any());
-        }
-        self.field.bind(py).call_method1(pyo3::intern!(py, "encrypt_slowly"), (value, tenant, context))
+        guarded(|| {
+            if let Ok(Some(sealed)) = self.sealed(py, value, tenant, context) {
+                return Ok(sealed.into_any());
+            }
+            self.field.bind(py).call_method1(pyo3::intern!(py, "encrypt_slowly"), (value, tenant, context))
+        })
     }
 
     #[pyo3(signature = (data, *, tenant=None, context=None))]
@@ -118,12 +121,14 @@ impl FieldCore {
         tenant: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if let Ok(binding) = self.binding(py, context)
-            && let Ok(Some(plaintext)) = self.opened(py, data, tenant, &binding, &mut None)
-        {
-            return plaintext;
-        }
-        self.decrypt_slowly(py, data, tenant, context)
+        guarded(|| {
+            if let Ok(binding) = self.binding(py, context)
+                && let Ok(Some(plaintext)) = self.opened(py, data, tenant, &binding, &mut None)
+            {
+                return plaintext;
+            }
+            self.decrypt_slowly(py, data, tenant, context)
+        })
     }
 
     /// Return the values of plaintexts of one tenant and context; None stays None. Return None if Python has to do it.
@@ -133,8 +138,8 @@ impl FieldCore {
         values: &Bound<'py, PyList>,
         tenant: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
-    ) -> Option<Bound<'py, PyList>> {
-        self.all_sealed(py, values, tenant, context).ok().flatten()
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        guarded(|| Ok(self.all_sealed(py, values, tenant, context).ok().flatten()))
     }
 
     /// Append to a list what values decrypt to, all of one tenant and context; None stays None.
@@ -146,15 +151,17 @@ impl FieldCore {
         tenant: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<()> {
-        let binding = self.binding(py, context).ok();
-        let mut now = None;
-        for (number, each) in data.iter().enumerate() {
-            if number % 4096 == 0 {
-                now = None; // the key's deadline is looked at again
+        guarded(|| {
+            let binding = self.binding(py, context).ok();
+            let mut now = None;
+            for (number, each) in data.iter().enumerate() {
+                if number % 4096 == 0 {
+                    now = None; // the key's deadline is looked at again
+                }
+                opened.append(self.open_one(py, &each, tenant, binding.as_ref(), context, &mut now)?)?;
             }
-            opened.append(self.open_one(py, &each, tenant, binding.as_ref(), context, &mut now)?)?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Return what reads values of this tenant, and calls `otherwise`, if given, with what it does not read at once.
@@ -172,7 +179,7 @@ impl FieldCore {
         plaintexts: Vec<Bound<'py, PyAny>>,
         contexts: Vec<Bound<'py, PyBytes>>,
     ) -> PyResult<Option<Bound<'py, PyList>>> {
-        self.sealed_plaintexts(py, writer, taken, &plaintexts, &contexts)
+        guarded(|| self.sealed_plaintexts(py, writer, taken, &plaintexts, &contexts))
     }
 
     /// Return the plaintext of a value of a reader; None if it is not authentic.
@@ -183,13 +190,15 @@ impl FieldCore {
         data: &[u8],
         aad: &[u8],
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let Some((nonce, body)) = reader.split(data) else { return Ok(None) };
-        let mut text = body.to_vec();
-        match reader.open(nonce, aad, &mut text) {
-            Ok(plaintext) => Ok(Some(PyBytes::new(py, plaintext))),
-            Err(_) if reader.is_wiped() => Err(wiped()),
-            Err(_) => Ok(None),
-        }
+        guarded(|| {
+            let Some((nonce, body)) = reader.split(data) else { return Ok(None) };
+            let mut text = body.to_vec();
+            match reader.open(nonce, aad, &mut text) {
+                Ok(plaintext) => Ok(Some(PyBytes::new(py, plaintext))),
+                Err(_) if reader.is_wiped() => Err(wiped()),
+                Err(_) => Ok(None),
+            }
+        })
     }
 
     /// Forget the reader that was used last.

@@ -6,6 +6,7 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use crate::batch::Batch;
 use crate::field::{Binding, FieldCore, encoded_row};
+use crate::panic::guarded;
 use crate::sealing::with_nones;
 
 /// The hot path of a group. What it cannot do at once it hands over to Python.
@@ -79,10 +80,12 @@ impl GroupCore {
         tenant: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if let Ok(Some(sealed)) = self.sealed(py, values, tenant, context) {
-            return Ok(sealed.into_any());
-        }
-        self.group.bind(py).call_method1(pyo3::intern!(py, "encrypt_slowly"), (values, tenant, context))
+        guarded(|| {
+            if let Ok(Some(sealed)) = self.sealed(py, values, tenant, context) {
+                return Ok(sealed.into_any());
+            }
+            self.group.bind(py).call_method1(pyo3::intern!(py, "encrypt_slowly"), (values, tenant, context))
+        })
     }
 
     #[pyo3(signature = (values, *, tenant=None, context=None))]
@@ -93,17 +96,22 @@ impl GroupCore {
         tenant: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let given = items(values).filter(|given| given.len() == self.fields.len());
-        let (Some(given), Ok(Some(row))) = (given, self.row(context)) else {
-            return self.group.bind(py).call_method1(pyo3::intern!(py, "decrypt_slowly"), (values, tenant, context));
-        };
-        let binding = row.map_or(Binding::Own, Binding::Row);
-        let opened = PyList::empty(py);
-        let mut now = None;
-        for (field, data) in self.fields.iter().zip(&given) {
-            opened.append(field.get().open_one(py, data, tenant, Some(&binding), context, &mut now)?)?;
-        }
-        Ok(opened.into_any())
+        guarded(|| {
+            let given = items(values).filter(|given| given.len() == self.fields.len());
+            let (Some(given), Ok(Some(row))) = (given, self.row(context)) else {
+                return self
+                    .group
+                    .bind(py)
+                    .call_method1(pyo3::intern!(py, "decrypt_slowly"), (values, tenant, context));
+            };
+            let binding = row.map_or(Binding::Own, Binding::Row);
+            let opened = PyList::empty(py);
+            let mut now = None;
+            for (field, data) in self.fields.iter().zip(&given) {
+                opened.append(field.get().open_one(py, data, tenant, Some(&binding), context, &mut now)?)?;
+            }
+            Ok(opened.into_any())
+        })
     }
 
     /// A pickle of a method is one of the group and the method's name, as it is without a native core.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -120,6 +121,10 @@ impl Writer {
     fn lease(&self, py: Python<'_>) -> Py<PyAny> {
         self.lease.0.clone_ref(py)
     }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("a writer of values holds a key and cannot be pickled"))
+    }
 }
 
 /// Decrypts under a data key and a salt.
@@ -223,5 +228,9 @@ impl Reader {
     #[pyo3(name = "is_for")]
     fn is_for_tenant(&self, py: Python<'_>, tenant: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         self.is_for(py, tenant)
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("a reader of values holds a key and cannot be pickled"))
     }
 }

@@ -1,5 +1,6 @@
 //! The columns of a field: what Python calls.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -65,6 +66,10 @@ impl Columns {
         layout: &str,
     ) -> PyResult<Option<(bool, Buffers<'py>)>> {
         guarded(|| self.opened(py, &values, &rows, tenants, tenant, layout))
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("what encrypts columns holds keys and cannot be pickled: pickle its field"))
     }
 }
 
