@@ -13,6 +13,9 @@ from fieldcrypt.format.aead import SALT_SIZE
 __all__ = ["NATIVE", "NativeCipher"]
 
 
+_FIPS_SALT: Final[Callable[[], bytes] | None] = getattr(native, "salt", None)  # there the module draws
+
+
 class NativeCipher:
     """XAES-256-GCM in native memory, which is wiped when nobody uses it any more."""
 
@@ -30,7 +33,7 @@ class NativeCipher:
 
     def sealer(self, draw: Callable[[int], bytes], messages: int) -> native.Sealer:
         """Return what encrypts under a new salt."""
-        return self._cipher.sealer(draw(SALT_SIZE), messages)
+        return self._cipher.sealer(_FIPS_SALT() if _FIPS_SALT else draw(SALT_SIZE), messages)
 
     def encrypt(self, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
         """Return ciphertext and tag under a 24-byte nonce that is used this once."""

@@ -179,7 +179,8 @@ impl Cipher {
         guarded(|| Ok(Sealer { salt, key: self.gcm_key(salt)?, left: AtomicU32::new(messages) }))
     }
 
-    /// Return ciphertext and tag under a 24-byte nonce that is used this once.
+    /// Return ciphertext and tag under a 24-byte nonce that is used this once. The FIPS build takes no nonces.
+    #[cfg(not(feature = "fips"))]
     fn encrypt<'py>(
         &self,
         py: Python<'py>,
@@ -241,6 +242,7 @@ pub struct Subkey(pub Arc<GcmKey>);
 
 #[pymethods]
 impl Subkey {
+    #[cfg(not(feature = "fips"))]
     fn encrypt<'py>(
         &self,
         py: Python<'py>,

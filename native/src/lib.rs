@@ -64,6 +64,8 @@ mod fieldcrypt_native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        #[cfg(feature = "fips")]
+        module.add_function(pyo3::wrap_pyfunction!(random::salt, module)?)?;
         panic::silence();
         memory::serve();
         module.add("SEAM", SEAM)?;
