@@ -53,7 +53,9 @@ class Suite:
         plugins = ("-p", "sqlalchemy.testing.plugin.pytestplugin", "-p", "tests.sqlalchemy.type_suite.plugin")
         configuration = ("-c", str(SUITE / "setup.cfg"), "--rootdir", str(SUITE))
         options = ("--dburi", self.url, "--report", str(path), *options)
-        search_path = os.pathsep.join(map(str, [ROOT, ROOT / "integrations", Path(sqlalchemy.__file__).parents[1]]))
+        places = [ROOT, ROOT / "integrations", Path(sqlalchemy.__file__).parents[1]]
+        # Behind them what was there before: a native core, for example.
+        search_path = os.pathsep.join([*map(str, places), *filter(None, [os.environ.get("PYTHONPATH")])])
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *plugins, *configuration, *options, str(SUITE / "suite.py")],
             cwd=self.directory,
