@@ -91,7 +91,8 @@ def values_of(kind: Any, type: pa.DataType) -> st.SearchStrategy[Any]:
         return numbers.map(lambda number: Decimal(number).scaleb(-type.scale, Context(prec=type.precision)))
     plain: Any = {str: st.text(max_size=8), bytes: st.binary(max_size=8), bool: st.booleans()}
     strategies: Any = {**plain, date: st.dates(), UUID: st.uuids()}
-    return strategies[kind]
+    found: st.SearchStrategy[Any] = strategies[kind]
+    return found
 
 
 @st.composite
@@ -238,7 +239,12 @@ class TestNonces:
         field.encrypt(1)
         sizes: list[int] = []
         draw = _system.random_bytes
-        monkeypatch.setattr(_system, "random_bytes", lambda size: (sizes.append(size), draw(size))[1])
+
+        def noted(size: int) -> bytes:
+            sizes.append(size)
+            return draw(size)
+
+        monkeypatch.setattr(_system, "random_bytes", noted)
         arrow.encrypt_column(field, pa.array(range(10_000)))
         assert sizes == [4096 * 12, 4096 * 12, 1808 * 12]
 
@@ -270,10 +276,12 @@ class TestNonces:
             monkeypatch.setattr(_system, "monotonic", lambda: now + 15)
             return draw(size)
 
+        def noted(self: Writers, tenant: str | None) -> Any:
+            prepared.append(tenant)
+            return prepare(self, tenant)
+
         monkeypatch.setattr(_system, "random_bytes", later)
-        monkeypatch.setattr(
-            Writers, "prepare", lambda self, tenant: (prepared.append(tenant), prepare(self, tenant))[1]
-        )
+        monkeypatch.setattr(Writers, "prepare", noted)
         arrow.encrypt_column(field, pa.array(range(ROWS)))
         assert len(prepared) == 1
 
