@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyType};
 use std::sync::Mutex;
 
-use crate::error::wiped;
+use crate::error::{unless_refused, wiped};
 use crate::panic::guarded;
 use crate::plaintext::Kind;
 use crate::prepared::{Reader, Writer};
@@ -106,7 +106,7 @@ impl FieldCore {
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         guarded(|| {
-            if let Ok(Some(sealed)) = self.sealed(py, value, tenant, context) {
+            if let Some(sealed) = unless_refused(py, self.sealed(py, value, tenant, context))? {
                 return Ok(sealed.into_any());
             }
             self.field.bind(py).call_method1(pyo3::intern!(py, "encrypt_slowly"), (value, tenant, context))
@@ -122,8 +122,8 @@ impl FieldCore {
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         guarded(|| {
-            if let Ok(binding) = self.binding(py, context)
-                && let Ok(Some(plaintext)) = self.opened(py, data, tenant, &binding, &mut None)
+            if let Some(binding) = unless_refused(py, self.binding(py, context).map(Some))?
+                && let Some(plaintext) = unless_refused(py, self.opened(py, data, tenant, &binding, &mut None))?
             {
                 return plaintext;
             }
@@ -139,7 +139,7 @@ impl FieldCore {
         tenant: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyList>>> {
-        guarded(|| Ok(self.all_sealed(py, values, tenant, context).ok().flatten()))
+        guarded(|| unless_refused(py, self.all_sealed(py, values, tenant, context)))
     }
 
     /// Append to a list what values decrypt to, all of one tenant and context; None stays None.
@@ -152,7 +152,7 @@ impl FieldCore {
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<()> {
         guarded(|| {
-            let binding = self.binding(py, context).ok();
+            let binding = unless_refused(py, self.binding(py, context).map(Some))?;
             let mut now = None;
             for (number, each) in data.iter().enumerate() {
                 if number % 4096 == 0 {

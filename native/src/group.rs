@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use crate::batch::Batch;
+use crate::error::unless_refused;
 use crate::field::{Binding, FieldCore, encoded_row};
 use crate::panic::guarded;
 use crate::sealing::with_nones;
@@ -81,7 +82,7 @@ impl GroupCore {
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         guarded(|| {
-            if let Ok(Some(sealed)) = self.sealed(py, values, tenant, context) {
+            if let Some(sealed) = unless_refused(py, self.sealed(py, values, tenant, context))? {
                 return Ok(sealed.into_any());
             }
             self.group.bind(py).call_method1(pyo3::intern!(py, "encrypt_slowly"), (values, tenant, context))
@@ -98,7 +99,7 @@ impl GroupCore {
     ) -> PyResult<Bound<'py, PyAny>> {
         guarded(|| {
             let given = items(values).filter(|given| given.len() == self.fields.len());
-            let (Some(given), Ok(Some(row))) = (given, self.row(context)) else {
+            let (Some(given), Some(row)) = (given, unless_refused(py, self.row(context))?) else {
                 return self
                     .group
                     .bind(py)

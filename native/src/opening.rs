@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::error::unless_refused;
 use crate::field::{Binding, FieldCore};
 use crate::prepared::{PREFIX_SIZE, Reader};
 use crate::short::{with_copy, with_joined};
@@ -60,7 +61,7 @@ impl FieldCore {
             return Ok(data.clone());
         }
         if let Some(binding) = binding
-            && let Ok(Some(value)) = self.opened(py, data, tenant, binding, now)
+            && let Some(value) = unless_refused(py, self.opened(py, data, tenant, binding, now))?
         {
             return value;
         }

@@ -4,6 +4,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+use crate::error::unless_refused;
 use crate::field::{Binding, FieldCore};
 use crate::panic::guarded;
 
@@ -34,7 +35,7 @@ impl FieldReader {
             }
             let field = self.field.get();
             let tenant = self.tenant.as_ref().map(|tenant| tenant.bind(py));
-            if let Ok(Some(value)) = field.opened(py, data, tenant, &Binding::Own, &mut None) {
+            if let Some(value) = unless_refused(py, field.opened(py, data, tenant, &Binding::Own, &mut None))? {
                 return value;
             }
             match &self.otherwise {
