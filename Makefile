@@ -103,12 +103,13 @@ test-native: native-beside
 test-native-long: native-beside
 	PYTHONPATH=$(abspath $(NATIVE)) FIELDCRYPT_BACKEND=native $(BIN)/pytest --long -o faulthandler_timeout=1800 tests/native $(ARGS)
 
-# Format, clippy, and the tests of the crate. If there is cargo-deny, also licences, where crates come from, and, if the list
-# of them can be fetched, known holes.
+# Format, clippy, the tests of the crate, and that the texts of licences were collected. If there is cargo-deny, also which
+# licences, where crates come from, and, if the list of them can be fetched, known holes.
 native-check:
 	@$(CARGO_NEEDED)
 	cd native && cargo fmt --check && cargo clippy --release --quiet --all-targets -- -D warnings
 	cd native && cargo test --release --quiet
+	$(PYTHON) tests/support/native_licences.py --check
 	@cd native && if ! command -v cargo-deny >/dev/null; then echo "without cargo-deny: cargo install cargo-deny"; \
 	  elif cargo deny fetch db; then cargo deny check; \
 	  else echo "without the list of known holes"; cargo deny check licenses bans sources; fi

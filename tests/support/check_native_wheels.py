@@ -17,6 +17,7 @@ from zipfile import ZipFile
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+LICENCES = ("LICENSE", "THIRD-PARTY-LICENSES")
 HOLDS = {"__init__.py", "__init__.pyi", "fieldcrypt_native.abi3.so", "py.typed"}
 
 USE = f"""
@@ -63,7 +64,7 @@ def _look_into(wheel: Path) -> None:
     with ZipFile(wheel) as contents:
         names = contents.namelist()
     module = {name.partition("/")[2] for name in names if name.startswith("fieldcrypt_native/")}
-    if module != HOLDS or not any(name.endswith("/LICENSE") for name in names):
+    if module != HOLDS or not all(any(name.endswith(f"/{each}") for name in names) for each in LICENCES):
         sys.exit(f"{wheel.name} holds the wrong files: {sorted(names)}")
 
 
