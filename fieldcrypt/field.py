@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast, overload
 
 from fieldcrypt import _system
 from fieldcrypt.errors import DecryptionError, FieldcryptError, is_unexplained, located
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.format import envelope
-from fieldcrypt.format.aead import GCM_NONCE_SIZE, LONG, InvalidTag, Pieces
+from fieldcrypt.format.aead import GCM_NONCE_SIZE, LONG, InvalidTag, Pieces, Xaes256Gcm
 from fieldcrypt.format.codecs import BYTES_BYTE, TEXT_BYTE, Codec
 from fieldcrypt.format.context import (
     FIELD_KEY,
@@ -30,9 +30,9 @@ from fieldcrypt.format.scalars import READ, REFUSALS, WRITE, writer_of_any
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.prepared.columns import each_with_its_own, missing_tenant_error, note_position, one_by_one
-from fieldcrypt.prepared.readers import NO_READER, Readers
+from fieldcrypt.prepared.readers import NO_READER, Reader, Readers
 from fieldcrypt.prepared.value_reader import value_reader
-from fieldcrypt.prepared.writers import NO_WRITER, Writers
+from fieldcrypt.prepared.writers import NO_WRITER, Writer, Writers
 
 if TYPE_CHECKING:
     from fieldcrypt._base.logical_names import LogicalNames
@@ -124,8 +124,8 @@ class Field(Generic[T]):
         self._is_text = codec.type in (str, object) and codec.pad is None
         self._reads_text = codec.type is str and codec.pad is None
         self._is_bytes = codec.type is bytes and codec.pad is None
-        self._writers = self._writers_of(encryptor._configured, offload, self._own)
-        self._readers = self._readers_of(
+        self._writers: Writers = self._writers_of(encryptor._configured, offload, self._own)
+        self._readers: Readers = self._readers_of(
             name,
             encryptor._configured,
             offload,
@@ -134,8 +134,8 @@ class Field(Generic[T]):
             accepts_foreign_keys=accept_foreign_keys,
             names_tenant=names_tenant,
         )
-        self._recent_writers = self._writers.recent
-        self._recent_readers = self._readers.recent
+        self._recent_writers: dict[str | None, Writer] = self._writers.recent
+        self._recent_readers: dict[bytes, Reader] = self._readers.recent
         self._original: Field[T] | None = None  # of a quiet field: the one whose it is
         self._prepare()
 
@@ -253,7 +253,8 @@ class Field(Generic[T]):
                 else:
                     aad = data[HEAD] + self._bound(context)
             if len(data) > LONG:
-                return self._decode_long(*key.xaes.decrypt_long(data[NONCE], memoryview(data)[body_at], 1, aad))
+                xaes = cast("Xaes256Gcm", key.xaes)  # a native field does not come here
+                return self._decode_long(*xaes.decrypt_long(data[NONCE], memoryview(data)[body_at], 1, aad))
             try:
                 plaintext = decrypt(data[GCM_NONCE], data[body_at], aad)
             except (InvalidTag, ValueError):  # ValueError: shorter than a nonce

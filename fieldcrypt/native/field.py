@@ -36,6 +36,8 @@ class NativeField(Field[T]):
 
     __slots__ = ("_core", "decrypt", "encrypt")
 
+    _writers: NativeWriters  # pyright: ignore[reportIncompatibleVariableOverride]  # set once, and to these
+    _readers: NativeReaders  # pyright: ignore[reportIncompatibleVariableOverride]
     _writers_of = NativeWriters
     _readers_of = NativeReaders
 
@@ -50,8 +52,8 @@ class NativeField(Field[T]):
         prepared = self._writers.recent, self._readers.recent
         core = native.FieldCore(self, name, self._own, self._rows_are_last, RowContext, *prepared, _SYSTEM)
         self._core = self._writers.core = core
-        self.encrypt = core.encrypt
-        self.decrypt = core.decrypt
+        self.encrypt = core.encrypt  # type: ignore[method-assign]  # a slot
+        self.decrypt = core.decrypt  # type: ignore[method-assign]
 
     def _columns(self) -> NativeColumns:
         return NativeColumns(self._writers, self._readers)
@@ -64,7 +66,7 @@ class NativeField(Field[T]):
     def encrypt_many(self, values: Iterable[Any], *, tenant: Any = None, context: Any = None) -> list[Any]:
         """Do what `Field.encrypt_many` does, natively if all values have one tenant and one context."""
         if isinstance(values, str):
-            return super().encrypt_many(values, tenant=tenant, context=context)  # which refuses it
+            return super().encrypt_many(values, tenant=tenant, context=context)  # type: ignore[arg-type]  # it refuses
         given = list(values)
         sealed = self._core.encrypt_many(given, tenant, context) if isinstance(tenant, _ONE) else None
         return super().encrypt_many(given, tenant=tenant, context=context) if sealed is None else sealed

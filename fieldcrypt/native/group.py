@@ -24,8 +24,8 @@ class NativeGroup(FieldGroup):
     def _prepare(self) -> None:
         super()._prepare()
         core = native.GroupCore(self, [field.core for field in self._fields])  # type: ignore[attr-defined]
-        self.encrypt = core.encrypt
-        self.decrypt = core.decrypt
+        self.encrypt = core.encrypt  # type: ignore[method-assign]  # a slot
+        self.decrypt = core.decrypt  # type: ignore[method-assign]
 
     def encrypt_slowly(self, values: Sequence[Any], tenant: str | None, context: Mapping[str, str] | None) -> list[Any]:
         """Do what `encrypt` does, step by step."""

@@ -33,7 +33,8 @@ class NativeWriters(Writers):
         """Encrypt plaintexts of one tenant, each under the canonical encoding of its context."""
         sealed: list[bytes] = []
         while len(sealed) < len(plaintexts):
-            writer, taken = self.recent.get(tenant), 0
+            writer: Any = self.recent.get(tenant)
+            taken = 0
             if writer is None or writer.lease.at_hand_until <= _system.monotonic():
                 writer, taken = self.prepare(tenant), 1
             done = self.core.seal(writer, taken, plaintexts[len(sealed) :], contexts[len(sealed) :])
@@ -68,7 +69,7 @@ class NativeReaders(Readers):
         return unless_wiped(lambda: self._open(core, data, tenant, bound))
 
     def _open(self, core: native.FieldCore, data: bytes, tenant: Any, bound: bytes) -> bytes | None:
-        reader = self.prepare(data, tenant)
+        reader: Any = self.prepare(data, tenant)
         if not reader.is_for(tenant):
             self.check_nobody(tenant, reader.live_key)
         return core.open(reader, data, data[envelope.HEAD] + bound)

@@ -100,7 +100,7 @@ class Readers:
         if known is not None and self._is_of(known, key, infix):
             return known
         anyone = not keyring.providers.by_tenant or (self._names_tenant and key.tenant is None)
-        reader = self._made(data[PREFIX], key, infix, anyone)
+        reader: Reader = self._made(data[PREFIX], key, infix, anyone)
         self._cache.narrow(keyring.policy.max_cached_keys)
         self._cache.put(data[PREFIX], reader)
         return reader

@@ -11,7 +11,7 @@ from fieldcrypt import _system
 from fieldcrypt._base.cache import GenerationCache
 from fieldcrypt.backends.python import Crypt
 from fieldcrypt.format import envelope
-from fieldcrypt.format.aead import GCM_NONCE_SIZE, LONG, Pieces
+from fieldcrypt.format.aead import GCM_NONCE_SIZE, LONG, Pieces, Xaes256Gcm
 from fieldcrypt.format.envelope import HEAD, SALT, SELF_CONTAINED, STORED
 from fieldcrypt.keys.live.live_key import Deadline, Lease
 from fieldcrypt.keys.live.wiped import unless_wiped
@@ -65,7 +65,7 @@ class Writers:
         head, infix = envelope.head(STORED, key.key_id), b""
         if keyring.self_contained:
             head, infix = envelope.head(SELF_CONTAINED, key.key_id), envelope.infix(key.record.stored.to_bytes())
-        writer = self._made(head, infix, key.sealer(), lease)
+        writer: Writer = self._made(head, infix, key.sealer(), lease)
         self._cache.narrow(keyring.policy.max_cached_keys)
         self._cache.put(tenant, writer)
         return writer
@@ -113,4 +113,5 @@ def _seal_long(prefix: bytes, infix: bytes, lease: Lease, plaintext: bytes | Pie
     """Encrypt a long plaintext under a nonce of its own, so that a draw of nonces does not wait for it."""
     nonce = _system.random_bytes(GCM_NONCE_SIZE)
     pieces = plaintext if isinstance(plaintext, Pieces) else Pieces((plaintext,))
-    return lease.key.xaes.encrypt_long(prefix + nonce + infix, prefix[SALT] + nonce, pieces, aad)
+    xaes = cast("Xaes256Gcm", lease.key.xaes)  # a native field does not come here
+    return xaes.encrypt_long(prefix + nonce + infix, prefix[SALT] + nonce, pieces, aad)

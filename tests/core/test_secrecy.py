@@ -20,7 +20,7 @@ from fieldcrypt import (
     MemoryKeyStore,
     _system,
 )
-from fieldcrypt.format.aead import Xaes256Gcm
+from fieldcrypt.backends import Cipher
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.live.live_key import Lease, LiveKey
 from fieldcrypt.keys.policy import KeyPolicy
@@ -42,7 +42,7 @@ class World(NamedTuple):
     keyring: Keyring
     lease: Lease
     live_key: LiveKey
-    cipher: Xaes256Gcm
+    cipher: Cipher
     data_key: DataKey
     record: KeyRecord
     secrets: list[bytes]
