@@ -54,11 +54,9 @@ class NativeCipher:
 class NativeBackend:
     """Derives natively, so that derived keys never pass through Python."""
 
-    name: Final = "native-fips" if native.CRYPTOGRAPHY == "aws-lc-fips" else "native"
-    description: Final = (
-        f"{native.CRYPTOGRAPHY} {native.CRYPTOGRAPHY_VERSION} by fieldcrypt-native {native.__version__}"
-    )
-    is_native: Final = True
+    name = "native-fips" if native.CRYPTOGRAPHY == "aws-lc-fips" else "native"
+    description = f"{native.CRYPTOGRAPHY} {native.CRYPTOGRAPHY_VERSION} by fieldcrypt-native {native.__version__}"
+    is_native = True
     key_id = staticmethod(native.key_id)
     record_tag = staticmethod(native.record_tag)
     mac = staticmethod(native.Mac)

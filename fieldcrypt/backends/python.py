@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import repeat
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import cryptography
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -20,7 +20,7 @@ _KEY_ID_LABEL = b"fieldcrypt/v1 key id"
 _ENCRYPTION_LABEL = b"fieldcrypt/v1 encryption"
 _RECORD_LABEL = b"fieldcrypt/v1 record"
 _INDEX_LABEL = b"fieldcrypt/v1 blind index"
-_RECORD_TAG_SIZE = SHA256.digest_size
+_RECORD_TAG_SIZE = SHA256().digest_size
 
 # AESGCM.encrypt and .decrypt: (nonce, data, aad) -> bytes
 Crypt = Callable[[bytes, bytes, bytes], bytes]
@@ -45,7 +45,7 @@ class PythonCipher(Xaes256Gcm):
 
     __slots__ = ()
 
-    is_wiped: Final = False
+    is_wiped = False
 
     def sealer(self, draw: Callable[[int], bytes], messages: int) -> PythonSealer:
         """Return what encrypts under a new salt."""
@@ -61,7 +61,7 @@ class PythonMac:
 
     __slots__ = ("_hmac",)
 
-    is_wiped: Final = False
+    is_wiped = False
 
     def __init__(self, hmac: HMAC) -> None:
         self._hmac = hmac
@@ -88,8 +88,8 @@ class PythonMac:
 class PythonBackend:
     """Derives with the HKDF and HMAC of `cryptography`."""
 
-    name: Final = "python"
-    is_native: Final = False
+    name = "python"
+    is_native = False
 
     @property
     def description(self) -> str:

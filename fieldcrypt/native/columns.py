@@ -12,7 +12,7 @@ from fieldcrypt.native.prepared import NativeReaders, NativeWriters
 
 __all__ = ["NativeColumns"]
 
-_SYSTEM = (vars(_system), *_system.DONE_NATIVELY)
+_SYSTEM = (_system.__dict__, *_system.DONE_NATIVELY)
 
 
 class NativeColumns:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 _ONE = (str, type(None))  # tenant of all values
 _NAMES = {type: type.__name__ for type in (str, bytes, object, *WRITE)}  # as the native core knows them
 _OTHER = "other"
-_SYSTEM = (vars(_system), *_system.DONE_NATIVELY)
+_SYSTEM = (_system.__dict__, *_system.DONE_NATIVELY)
 
 
 class NativeField(Field[T]):

@@ -66,7 +66,8 @@ def encrypt_column(
 
     def encrypt(values: pa.Array, *others: pa.Array) -> pa.Array:
         if how.filled:
-            values, others = pc.if_else(others[0], None, values), others[1:]
+            values = pc.if_else(others[0], None, values)  # pyright: ignore[reportAttributeAccessIssue]  # made on import
+            others = others[1:]
         tenants, keys = (others[0], others[1:]) if of_tenants else (None, others)
         if old is None:
             given = values if how.arrow == how.returned else values.view(how.arrow)

@@ -133,7 +133,7 @@ class Bindings:
         tenant = part if part.__class__ is str else key_text(part)
         if not isinstance(part, (str, Decimal)) or self.tenant_text not in (None, tenant):
             raise ProtectedAttributeError(f"an item of {self.table.name} is not one of the tenant that was named")
-        return tenant
+        return tenant  # pyright: ignore[reportReturnType]  # it does not take __class__ for type(), which is slower
 
     def binding_read(self, item: Item) -> Binding:
         """Return what the values of a stored item are bound to.

@@ -113,7 +113,8 @@ class TopValues:
         given: list[Any] = []
         for name in self._names:
             value = item.get(name)
-            if value.__class__ is dict and (data := value.get("B")).__class__ is bytes:
+            data = value.get("B") if value.__class__ is dict else None  # pyright: ignore[reportOptionalMemberAccess]
+            if data.__class__ is bytes:
                 given.append(data)
             elif name not in item:
                 given.append(None)
@@ -165,7 +166,7 @@ class TopValues:
                 row, tenant = binding
                 context = row if self._bound else None
                 if mixed is None:
-                    value = decrypt(data, tenant=tenant, context=context)
+                    value = decrypt(data, tenant=tenant, context=context)  # pyright: ignore[reportArgumentType]  # not None
                 else:
                     data = stored(value)
                     value = mixed.decrypt(data, tenant=tenant, context=context, part=part_of(item))
