@@ -28,14 +28,12 @@ FUZZ := $(VENV)/fuzz
 # The native core, beside the tests' environment, so that `make test` runs without it; and what builds it.
 NATIVE  := $(VENV)/native
 MATURIN := $(VENV)/maturin
-# No target but these asks for Rust.
-CARGO_NEEDED = command -v cargo >/dev/null || { echo "The native core is written in Rust, and there is no cargo here: install Rust with rustup. Everything else works without it." >&2; exit 1; }
 NATIVE_TESTS := tests/native tests/core tests/format tests/columns tests/search tests/declaration tests/pydantic tests/pynamodb
 
 # Each wheel serves all Pythons from 3.11 on. Zig links them, so that they run with C libraries as old as their names say.
 WHEELS := x86_64-unknown-linux-gnu:manylinux_2_17 aarch64-unknown-linux-gnu:manylinux_2_17 x86_64-unknown-linux-musl:musllinux_1_2
 
-.PHONY: native native-beside native-check test-native test-native-long wheels
+.PHONY: cargo native native-beside native-check test-native test-native-long wheels
 .PHONY: demo test test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys test-long-values test-search fuzz lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
@@ -80,23 +78,25 @@ test-long-values: $(VENV)/.stamp
 test-search: $(VENV)/.stamp $(VENV)/.mariadb
 	$(BIN)/pytest --long -o faulthandler_timeout=1800 tests/search/test_terms_property.py tests/*/test_search_property.py $(ARGS)
 
+# First of what needs Rust, before minutes go into anything else. No other target asks for it.
+cargo:
+	@command -v cargo >/dev/null || { echo "The native core is written in Rust, and there is no cargo here: install Rust with rustup. Everything else works without it." >&2; exit 1; }
+
 # Builds the native core and installs it in .venv, where it is used from then on; uninstalling it goes back.
-native: $(VENV)/.stamp $(MATURIN)/.stamp
-	@$(CARGO_NEEDED)
+native: cargo $(VENV)/.stamp $(MATURIN)/.stamp
 	rm -rf build/native-wheel
 	cd native && $(abspath $(MATURIN))/bin/maturin build --release --quiet --interpreter $(abspath $(BIN))/python --out ../build/native-wheel
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps build/native-wheel/*.whl
 	@$(BIN)/python -c 'import fieldcrypt; print("the backend is", fieldcrypt.backend())'
 	@echo "To go back: $(BIN)/python -m pip uninstall fieldcrypt-native"
 
-native-beside: $(VENV)/.stamp $(MATURIN)/.stamp
-	@$(CARGO_NEEDED)
+native-beside: cargo $(VENV)/.stamp $(MATURIN)/.stamp
 	rm -rf $(NATIVE)
 	cd native && $(abspath $(MATURIN))/bin/maturin build --release --quiet --interpreter $(abspath $(BIN))/python --out $(abspath $(NATIVE))/wheel
 	$(BIN)/python -m pip install --quiet --no-deps --target $(NATIVE) $(NATIVE)/wheel/*.whl
 
 # What is quick and uses keys, with the native core. Any test can be named instead: make test-native ARGS=tests/sqlalchemy
-test-native: native-beside
+test-native: native-beside $(VENV)/.mariadb $(MINISTACK)/.stamp
 	PYTHONPATH=$(abspath $(NATIVE)) FIELDCRYPT_BACKEND=native $(BIN)/pytest $(or $(ARGS),$(NATIVE_TESTS))
 
 # A million values through both backends.
@@ -105,8 +105,7 @@ test-native-long: native-beside
 
 # Format, clippy, the tests of the crate, and that the texts of licences were collected. If there is cargo-deny, also which
 # licences, where crates come from, and, if the list of them can be fetched, known holes.
-native-check:
-	@$(CARGO_NEEDED)
+native-check: cargo
 	cd native && cargo fmt --check && cargo clippy --release --quiet --all-targets -- -D warnings
 	cd native && cargo test --release --quiet
 	$(PYTHON) tests/support/native_licences.py --check
@@ -115,8 +114,7 @@ native-check:
 	  else echo "without the list of known holes"; cargo deny check licenses bans sources; fi
 
 # All wheels and the source distribution, into build/wheels; then each is looked into, and what fits this machine is used.
-wheels: $(VENV)/.stamp $(MATURIN)/.stamp
-	@$(CARGO_NEEDED)
+wheels: cargo $(VENV)/.stamp $(MATURIN)/.stamp
 	rm -rf build/wheels
 	cd native && for each in $(WHEELS); do \
 	  if command -v rustup >/dev/null; then rustup --quiet target add $${each%:*}; fi && \
