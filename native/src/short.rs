@@ -1,7 +1,7 @@
 //! Short bytes without memory of their own.
 
 /// Longer ones have it.
-const SHORT: usize = 512;
+const SHORT: usize = 256;
 
 /// Pass three slices, joined, to `work`.
 #[inline]

@@ -70,7 +70,7 @@ impl Kind {
     pub fn decoded<'py>(self, py: Python<'py>, plaintext: &[u8]) -> Option<Bound<'py, PyAny>> {
         let (mark, body) = plaintext.split_first()?;
         match (self, *mark) {
-            (Self::Text | Self::Any, TEXT) => Some(PyString::new(py, std::str::from_utf8(body).ok()?).into_any()),
+            (Self::Text | Self::Any, TEXT) => Some(PyString::from_bytes(py, body).ok()?.into_any()),
             (Self::Bytes | Self::Any, BYTES) => Some(PyBytes::new(py, body).into_any()),
             (Self::Text | Self::Bytes | Self::Other, _) => None,
             (_, CBOR) => value::made(py, self, Item::parse(body)?),
