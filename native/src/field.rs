@@ -202,8 +202,9 @@ impl FieldCore {
     }
 
     /// Forget the reader that was used last.
-    fn forget(&self) {
-        self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    pub fn forget(&self) {
+        let forgotten = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        drop(forgotten); // once the lock is open
     }
 
     /// A pickle of a method is one of the field and the method's name, as it is without a native core.

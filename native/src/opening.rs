@@ -33,7 +33,11 @@ impl FieldCore {
             Some(now) => now,
             None => *now.insert(self.system.monotonic(py)?),
         };
-        if reader.is_over(py, now)? || !reader.is_for(py, tenant)? {
+        if reader.is_over(py, now)? {
+            self.forget(); // there may be another one of a later live key
+            return Ok(None);
+        }
+        if !reader.is_for(py, tenant)? {
             return Ok(None);
         }
         let Some((nonce, body)) = reader.split(data) else { return Ok(None) };

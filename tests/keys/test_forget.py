@@ -14,6 +14,7 @@ import pytest
 
 from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore, WrappedKey
 from fieldcrypt.keys.live.live_key import CachedKey
+from fieldcrypt.prepared.readers import Readers
 from tests.support.doubles import CountingProvider, Toll
 from tests.support.processes import ROOT
 
@@ -48,6 +49,23 @@ class TestForget:
         assert field.quiet.decrypt(data) == field.decrypt(data) == SSN
         assert provider.unwraps == asked + 1
         assert field.encrypt(SSN, tenant="A")[SALT] != data[SALT]
+
+    @pytest.mark.parametrize("kind", ["field", "its quiet twin", "a reader"])
+    def test_what_reads_is_prepared_once_again(
+        self, kind: str, encryptor: Encryptor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And not for each value from then on, though all have the same key and salt."""
+        field = encryptor.field("a.b", str)
+        twin = field.quiet
+        read = {"field": field.decrypt, "its quiet twin": twin.decrypt, "a reader": field.reader()}[kind]
+        data = field.encrypt(SSN)
+        assert read(data) == read(data) == SSN
+        encryptor.forget()
+        assert read(data) == SSN
+        prepared: list[bytes] = []
+        monkeypatch.setattr(Readers, "prepare", lambda self, data, tenant: prepared.append(data))
+        assert read(data) == SSN
+        assert not prepared
 
     def test_ends_index_keys_and_prepared_hmacs(self, encryptor: Encryptor) -> None:
         """Indexes ask again, and tag as before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TypeDecorator,
     bindparam,
     case,
     create_engine,
@@ -50,6 +52,24 @@ from sqlalchemy.orm import (
 from fieldcrypt_sqlalchemy import Encrypted
 from tests.sqlalchemy.people import CTE, ENCRYPTOR, HANDED_ON, OTHER, PEOPLE, SECRET, SUB, Archived, Base, Owner, Person
 from tests.sqlalchemy.people import session as session
+
+
+@dataclass
+class _Shout:
+    """Compares by its value, and so has no hash."""
+
+    end: str = ""
+
+    def __call__(self, value: str) -> str:
+        return value.upper() + self.end
+
+
+class _Shouted(TypeDecorator[str]):
+    impl = String(10)
+    cache_ok = True
+
+    def result_processor(self, dialect: Any, coltype: object) -> Any:
+        return _Shout()
 
 
 class TestAllowed:
@@ -261,6 +281,18 @@ class TestLogs:
             session.flush()
             assert session.execute(select(Person.ssn)).all() == [(SECRET,)]
         assert "[protected]" in caplog.text
+        assert SECRET not in caplog.text
+
+    def test_rows_with_a_type_of_an_application_are_logged(
+        self, engine: Engine, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Whatever it processes values with, such as an object without a hash."""
+        table = Table("t", MetaData(), Column("ssn", Encrypted(String, ENCRYPTOR)), Column("city", _Shouted))
+        with caplog.at_level(logging.DEBUG, "sqlalchemy.engine"), engine.connect() as connection:
+            table.create(connection)
+            connection.execute(insert(table), {"ssn": SECRET, "city": "Oslo"})
+            assert connection.execute(select(table)).all() == [(SECRET, "OSLO")]
+        assert "OSLO" in caplog.text
         assert SECRET not in caplog.text
 
     def test_statements_and_parameters_show_no_plaintext(
