@@ -1,12 +1,13 @@
 """What derives keys from data keys and uses them: in Python, or natively. Both do the same, byte for byte."""
 
 from fieldcrypt.backends.backend import Backend, Cipher, Mac
-from fieldcrypt.backends.choice import BACKENDS, backend, chosen, described
+from fieldcrypt.backends.choice import BACKENDS, INSTALL, backend, chosen, described
 from fieldcrypt.backends.extension import NoNativeCore, native_core
 from fieldcrypt.backends.python import PYTHON
 
 __all__ = [
     "BACKENDS",
+    "INSTALL",
     "PYTHON",
     "Backend",
     "Cipher",

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from functools import cache
 from itertools import count
+from types import FrameType
 from typing import Final
 
+from fieldcrypt._version import __version__
 from fieldcrypt.backends.backend import Backend
 from fieldcrypt.backends.extension import NoNativeCore, native_core
 from fieldcrypt.backends.python import PYTHON
 from fieldcrypt.errors import ConfigurationError
 
-__all__ = ["BACKENDS", "backend", "chosen", "described"]
+__all__ = ["BACKENDS", "INSTALL", "backend", "chosen", "described"]
 
 BACKENDS: Final = ("auto", "python", "native", "native-fips")
+INSTALL: Final = f"pip install --force-reinstall fieldcrypt-native=={__version__}"  # also over what is broken
 VARIABLE: Final = "FIELDCRYPT_BACKEND"
-_CALLER: Final = 4  # frames above `_warn`: whoever made the Encryptor
 
 _warnings = count()
 
@@ -66,9 +69,7 @@ def _named(name: str, place: str) -> Backend:
 
 
 def _unavailable(place: str, name: str, reason: str) -> ConfigurationError:
-    advice = 'Install what belongs to this version: pip install --upgrade "fieldcrypt[native]"'
-    if name == "native-fips":
-        advice = "It has to be built: see docs/native.md"
+    advice = "It has to be built: see docs/native.md" if name == "native-fips" else f"To install it: {INSTALL}"
     return ConfigurationError(f"{place}={name!r} cannot be had: {reason}. {advice}")
 
 
@@ -77,6 +78,15 @@ def _python_instead(missing: NoNativeCore) -> Backend:
         warnings.warn(
             f"fieldcrypt works in Python, because its native core cannot be used: {missing.reason}",
             RuntimeWarning,
-            stacklevel=_CALLER,
+            stacklevel=_frames_of_ours(),
         )
     return PYTHON
+
+
+def _frames_of_ours() -> int:
+    """Return how many frames are between the one that warns and whoever called fieldcrypt, who is to be shown."""
+    frame: FrameType | None = sys._getframe()
+    number = 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("fieldcrypt"):
+        frame, number = frame.f_back, number + 1
+    return number

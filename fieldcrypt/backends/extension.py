@@ -44,7 +44,9 @@ def native_core() -> Backend | NoNativeCore:
         if error.name == _MODULE:
             return NoNativeCore("fieldcrypt-native is not installed", is_installed=False)
         return _unusable(f"importing {_MODULE} failed: {error}")
-    except Exception as error:  # noqa: BLE001 (a broken extension module raises whatever it happens to)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 (whatever a broken module raises; a panic is no Exception)
         return _unusable(f"importing {_MODULE} failed: {type(error).__name__}: {error}")
     wrong = _what_is_wrong(module)
     return _tried_out() if wrong is None else _unusable(wrong)
@@ -52,8 +54,12 @@ def native_core() -> Backend | NoNativeCore:
 
 def _what_is_wrong(module: ModuleType) -> str | None:
     seam, version = getattr(module, "SEAM", None), getattr(module, "__version__", None)
-    if seam != SEAM or version != __version__:
-        return f"fieldcrypt-native {version} with seam {seam} is not of fieldcrypt {__version__} with seam {SEAM}"
+    if seam is None or version is None:
+        return f"what is imported as {_MODULE} is not the native core, or is broken: it has no version"
+    if version != __version__:
+        return f"fieldcrypt-native is of version {version}, and fieldcrypt of {__version__}: both must be the same"
+    if seam != SEAM:
+        return f"fieldcrypt-native {version} was built from other sources: its seam is {seam}, and not {SEAM}"
     missing = [name for name in NEEDED if not hasattr(module, name)]
     if missing:
         return f"{_MODULE} lacks {', '.join(missing)}"
@@ -67,7 +73,9 @@ def _tried_out() -> Backend | NoNativeCore:
         from fieldcrypt.backends.native import NATIVE
 
         wrong = wrong_answers(NATIVE, draws_nonces=NATIVE.name == "native-fips")
-    except Exception as error:  # noqa: BLE001 (as above)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 (as above)
         return _unusable(f"trying out {_MODULE} failed: {type(error).__name__}: {error}")
     return _unusable(f"{_MODULE} computes wrongly: {', '.join(wrong)}") if wrong else NATIVE
 

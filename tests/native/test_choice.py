@@ -17,14 +17,19 @@ ASK = "import fieldcrypt; print(fieldcrypt.backend())"
 IN_WORDS = "auto, python, native, native-fips"
 
 BROKEN = {
-    "another seam": (WHOLE + "SEAM = 999", "with seam 999 is not of fieldcrypt"),
-    "another version": (WHOLE + "__version__ = '0.0.1'", "fieldcrypt-native 0.0.1 with seam"),
-    "no version": ("", "fieldcrypt-native None with seam None"),
+    "another seam": (WHOLE + "SEAM = 999", "was built from other sources: its seam is 999"),
+    "another version": (WHOLE + "__version__ = '0.0.1'", "fieldcrypt-native is of version 0.0.1, and fieldcrypt of "),
+    "no version": ("", "is not the native core, or is broken: it has no version"),
     "no instructions for AES": (WHOLE + "HAS_AES = False", "no instructions for AES"),
     "a part is missing": (WHOLE + "del Mac", "fieldcrypt_native lacks Mac"),
     "an import fails": ("import no_such_module", "No module named 'no_such_module'"),
     "the library cannot be loaded": ("raise OSError('invalid ELF header')", "OSError: invalid ELF header"),
     "its initialisation fails": ("raise SystemError('initialization failed')", "SystemError: initialization failed"),
+    "it panics on import": ("class Panic(BaseException): ...\nraise Panic('at src/lib.rs')", "Panic: at src/lib.rs"),
+    "it panics when tried out": (
+        WHOLE + "class Panic(BaseException): ...\ndef key_id(secret): raise Panic('at src/lib.rs')",
+        "trying out fieldcrypt_native failed: Panic: at src/lib.rs",
+    ),
     "key ids are wrong": (WHOLE + "key_id = lambda secret: bytes(16)", "computes wrongly: key ids"),
     "tags of records are wrong": (WHOLE + "record_tag = lambda s, m: bytes(32)", "computes wrongly: tags of records"),
     "it takes no data key": (WHOLE + "Cipher = lambda: None", "trying out fieldcrypt_native failed: TypeError"),
@@ -73,6 +78,11 @@ print({encryptor.backend.partition(":")[0] for encryptor in encryptors})
         assert done.stderr.count("RuntimeWarning: fieldcrypt works in Python, because its native core") == 1
         assert reason in done.stderr
 
+    @pytest.mark.parametrize("call", ["Encryptor(backend='auto')", "Encryptor()", "backend()"])
+    def test_the_warning_shows_the_line_of_the_caller(self, program: Program, call: str) -> None:
+        """And not one of fieldcrypt's."""
+        assert "<string>:1: RuntimeWarning" in program(f"import fieldcrypt; fieldcrypt.{call}", "").stderr
+
 
 class TestByName:
     @broken
@@ -85,7 +95,7 @@ class TestByName:
 
     @pytest.mark.parametrize(
         ("name", "advice"),
-        [("native", 'pip install --upgrade "fieldcrypt[native]"'), ("native-fips", "see docs/native.md")],
+        [("native", f"fieldcrypt-native=={_version.__version__}"), ("native-fips", "see docs/native.md")],
     )
     def test_it_is_not_installed(self, program: Program, name: str, advice: str) -> None:
         """The error says how it can be had."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fieldcrypt.backends import Backend, NoNativeCore, described, native_core
+from fieldcrypt.backends import INSTALL, Backend, NoNativeCore, described, native_core
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.encryptor import Encryptor
 
@@ -21,7 +21,7 @@ def examine_backend(encryptor: Encryptor) -> Iterator[Finding]:
         if encryptor.backend == described(core):
             yield _examine_memory(core)
     elif core.is_installed:
-        advice = 'pip install --upgrade "fieldcrypt[native]", or uninstall fieldcrypt-native'
+        advice = f"{INSTALL}, or uninstall fieldcrypt-native"
         yield Finding(_HERE, "native core", Verdict.WARNING, f"it cannot be used: {core.reason}", advice)
 
 
