@@ -136,7 +136,11 @@ impl Cipher {
             return Ok(known);
         }
         let made = scrubbed(|| self.key.with(|key| subkey(key, &salt)));
-        let made = Arc::new(made.ok_or_else(wiped)?.map_err(|_| wiped())?);
+        let Some(Ok(made)) = made else {
+            drop(subkeys); // before the error is made, which runs Python code
+            return Err(wiped());
+        };
+        let made = Arc::new(made);
         if subkeys.len() >= 64 {
             subkeys.retain(|_, each| each.strong_count() > 0);
         }

@@ -203,8 +203,7 @@ impl FieldCore {
 
     /// Forget the reader that was used last.
     pub fn forget(&self) {
-        let forgotten = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        drop(forgotten); // once the lock is open
+        self.set_last(None);
     }
 
     /// A pickle of a method is one of the field and the method's name, as it is without a native core.

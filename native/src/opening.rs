@@ -1,5 +1,6 @@
 //! How a field decrypts.
 
+use std::mem;
 use std::sync::PoisonError;
 
 use pyo3::prelude::*;
@@ -102,14 +103,26 @@ impl FieldCore {
 
     #[inline]
     fn reader_of(&self, py: Python<'_>, prefix: &[u8; PREFIX_SIZE]) -> PyResult<Option<Py<Reader>>> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(reader) = last.as_ref().filter(|reader| reader.get().prefix == *prefix) {
-            return Ok(Some(reader.clone_ref(py)));
+        if let Some(reader) = self.last_if(py, prefix) {
+            return Ok(Some(reader));
         }
         let found = self.readers.bind(py).get_item(PyBytes::new(py, prefix))?;
         let Some(found) = found else { return Ok(None) };
         let reader = found.cast_into::<Reader>()?.unbind();
-        *last = Some(reader.clone_ref(py));
+        self.set_last(Some(reader.clone_ref(py)));
         Ok(Some(reader))
+    }
+
+    /// Return the reader that was used last, if it has this prefix.
+    #[inline]
+    fn last_if(&self, py: Python<'_>, prefix: &[u8; PREFIX_SIZE]) -> Option<Py<Reader>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|reader| reader.get().prefix == *prefix).map(|reader| reader.clone_ref(py))
+    }
+
+    /// Note the reader that was used last, or none.
+    pub fn set_last(&self, reader: Option<Py<Reader>>) {
+        let before = mem::replace(&mut *self.last.lock().unwrap_or_else(PoisonError::into_inner), reader);
+        drop(before); // after the lock, because Python code may run when a key is dropped
     }
 }

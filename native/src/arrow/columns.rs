@@ -1,6 +1,7 @@
 //! The columns of a field: what Python calls.
 
 use pyo3::exceptions::PyTypeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -66,6 +67,11 @@ impl Columns {
         layout: &str,
     ) -> PyResult<Option<(bool, Buffers<'py>)>> {
         guarded(|| self.opened(py, &values, &rows, tenants, tenant, layout))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.writer_for)?;
+        visit.call(&self.reader_for)
     }
 
     fn __reduce__(&self) -> PyResult<()> {
