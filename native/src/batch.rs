@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::prepared::{NONCE_SIZE, Writer};
+use crate::short::extend;
 use crate::system::System;
 
 /// At most so many values, or bytes of them, have nonces of one draw.
@@ -44,18 +45,19 @@ impl<'a> Batch<'a> {
     }
 
     /// Add the plaintext of a value, which is copied unless the value itself is it.
-    pub fn add(&mut self, value: &'a Bound<'_, PyAny>, kind: u8, body: &[u8], context: &'a [u8]) {
+    pub fn add(&mut self, value: &'a Bound<'_, PyAny>, kind: u8, body: &[u8], context: &'a [u8]) -> PyResult<()> {
         if body.len() > LONG
             && let Ok(bytes) = value.cast_exact::<PyBytes>()
             && bytes.as_bytes().as_ptr() == body.as_ptr()
             && bytes.as_bytes().len() == body.len()
         {
             self.share(kind, bytes.as_bytes(), context);
-            return;
+            return Ok(());
         }
         let start = self.copied.len();
-        self.copied.extend_from_slice(body);
+        extend(&mut self.copied, body)?;
         self.parts.push(Part { kind, body: Body::Copied(start..self.copied.len()), context });
+        Ok(())
     }
 
     /// Add a plaintext that is immutable.

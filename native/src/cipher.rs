@@ -18,6 +18,7 @@ use crate::mac::derived;
 use crate::memory::clear_registers;
 use crate::panic::guarded;
 use crate::secret::Slot;
+use crate::short::{copied, new_bytes};
 use crate::stack::scrubbed;
 
 pub const SALT_SIZE: usize = 12;
@@ -272,9 +273,9 @@ impl Subkey {
         aad: &[u8],
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         guarded(|| {
-            let mut text = ciphertext.to_vec();
+            let mut text = copied(ciphertext)?;
             match self.0.open(nonce, aad, &mut text) {
-                Ok(plaintext) => Ok(Some(PyBytes::new(py, plaintext))),
+                Ok(plaintext) => new_bytes(py, plaintext).map(Some),
                 Err(_) if self.0.is_wiped() => Err(wiped()),
                 Err(_) => Ok(None),
             }

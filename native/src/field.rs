@@ -10,6 +10,7 @@ use crate::panic::guarded;
 use crate::plaintext::Kind;
 use crate::prepared::{Reader, Writer};
 use crate::reader::FieldReader;
+use crate::short::{copied, new_bytes};
 use crate::system::System;
 
 /// The hot path of a field. What it cannot do at once it hands over to Python, which decides and says what is wrong.
@@ -192,9 +193,9 @@ impl FieldCore {
     ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         guarded(|| {
             let Some((nonce, body)) = reader.split(data) else { return Ok(None) };
-            let mut text = body.to_vec();
+            let mut text = copied(body)?;
             match reader.open(nonce, aad, &mut text) {
-                Ok(plaintext) => Ok(Some(PyBytes::new(py, plaintext))),
+                Ok(plaintext) => new_bytes(py, plaintext).map(Some),
                 Err(_) if reader.is_wiped() => Err(wiped()),
                 Err(_) => Ok(None),
             }

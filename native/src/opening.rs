@@ -9,7 +9,7 @@ use pyo3::types::PyBytes;
 use crate::error::unless_refused;
 use crate::field::{Binding, FieldCore};
 use crate::prepared::{PREFIX_SIZE, Reader};
-use crate::short::{with_copy, with_joined};
+use crate::short::{new_bytes, with_copy, with_joined};
 
 impl FieldCore {
     /// Return what a value decrypts to, or why it has no value. None, or an error of the first kind: Python decides.
@@ -94,10 +94,10 @@ impl FieldCore {
         tenant: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = data.py();
-        if let Some(value) = self.kind.decoded(py, plaintext) {
+        if let Some(value) = self.kind.decoded(py, plaintext)? {
             return Ok(value);
         }
-        let plaintext = PyBytes::new(py, plaintext);
+        let plaintext = new_bytes(py, plaintext)?;
         self.field.bind(py).call_method1(pyo3::intern!(py, "decode_slowly"), (plaintext, data, tenant))
     }
 

@@ -1,5 +1,6 @@
 //! How a field encrypts.
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
@@ -7,7 +8,7 @@ use crate::batch::Batch;
 use crate::field::FieldCore;
 use crate::plaintext::Kind;
 use crate::prepared::Writer;
-use crate::short::with_joined;
+use crate::short::{extend, with_joined};
 
 // Everywhere here a value and its context are fixed before a writer is looked up. So a codec of somebody's own that forks
 // does so before, and the child, which forgets its writers, takes another salt.
@@ -48,9 +49,11 @@ impl FieldCore {
         let (first, second) = binding.parts(&self.own);
         let values: Vec<_> = values.iter().collect();
         let mut batch = Batch::new(values.len(), second);
-        for value in values.iter().filter(|value| !value.is_none()) {
-            if self.with_plaintext(py, value, |kind, body| batch.add(value, kind, body, first))?.is_none() {
-                return Ok(None);
+        for (position, value) in values.iter().enumerate().filter(|(_, value)| !value.is_none()) {
+            let added = self.with_plaintext(py, value, |kind, body| batch.add(value, kind, body, first));
+            match added.inspect_err(|error| note_position(py, error, position))? {
+                Some(added) => added?,
+                None => return Ok(None),
             }
         }
         let mut sealed = Vec::with_capacity(batch.len());
@@ -64,7 +67,7 @@ impl FieldCore {
     #[inline]
     pub fn add<'a>(&'a self, batch: &mut Batch<'a>, value: &'a Bound<'_, PyAny>) -> PyResult<bool> {
         let added = self.with_plaintext(value.py(), value, |kind, body| batch.add(value, kind, body, &self.own))?;
-        Ok(added.is_some())
+        added.transpose().map(|added| added.is_some())
     }
 
     /// Seal a batch for a tenant. Return False, or an error, if Python decides.
@@ -141,6 +144,15 @@ impl FieldCore {
     }
 }
 
+/// Note which of many values an error is about, as `note_position` of `fieldcrypt.prepared.columns` does.
+#[cold]
+fn note_position(py: Python<'_>, error: &PyErr, position: usize) {
+    if error.is_instance_of::<PyException>(py) {
+        let note = format!("at position {position} of the column, counted from 0");
+        let _ = error.value(py).call_method1(pyo3::intern!(py, "add_note"), (note,));
+    }
+}
+
 /// The body of a plaintext.
 enum Piece<'a> {
     Rest(&'a [u8]),
@@ -165,7 +177,7 @@ fn pieces<'a>(plaintext: &'a Bound<'_, PyAny>) -> PyResult<(u8, Piece<'a>)> {
     }
     let mut whole = Vec::new();
     for piece in plaintext.cast::<PyTuple>()?.iter() {
-        whole.extend_from_slice(piece.cast::<PyBytes>()?.as_bytes());
+        extend(&mut whole, piece.cast::<PyBytes>()?.as_bytes())?;
     }
     if whole.is_empty() {
         return Err(nothing());

@@ -9,6 +9,7 @@ mod value;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use crate::short::new_bytes;
 use item::Item;
 
 const BYTES: u8 = 0x01;
@@ -67,14 +68,15 @@ impl Kind {
 
     /// Return the value of a plaintext. None: Python decides.
     #[inline]
-    pub fn decoded<'py>(self, py: Python<'py>, plaintext: &[u8]) -> Option<Bound<'py, PyAny>> {
-        let (mark, body) = plaintext.split_first()?;
-        match (self, *mark) {
-            (Self::Text | Self::Any, TEXT) => Some(PyString::from_bytes(py, body).ok()?.into_any()),
-            (Self::Bytes | Self::Any, BYTES) => Some(PyBytes::new(py, body).into_any()),
+    pub fn decoded<'py>(self, py: Python<'py>, plaintext: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some((mark, body)) = plaintext.split_first() else { return Ok(None) };
+        Ok(match (self, *mark) {
+            // If it is no UTF-8, or there is no memory, Python says so.
+            (Self::Text | Self::Any, TEXT) => PyString::from_bytes(py, body).ok().map(Bound::into_any),
+            (Self::Bytes | Self::Any, BYTES) => Some(new_bytes(py, body)?.into_any()),
             (Self::Text | Self::Bytes | Self::Other, _) => None,
-            (_, CBOR) => value::made(py, self, Item::parse(body)?),
+            (_, CBOR) => Item::parse(body).and_then(|item| value::made(py, self, item)),
             _ => None,
-        }
+        })
     }
 }
