@@ -12,13 +12,15 @@ from pynamodb.models import Model
 from fieldcrypt import (
     DecryptionError,
     Encryptor,
+    Field,
     KeyProviderError,
     LocalKeyProvider,
     MemoryKeyStore,
     WrappedKey,
     _system,
 )
-from fieldcrypt_dynamodb import Protected, ProtectedTable, Unreadable
+from fieldcrypt.spi import FieldGroup
+from fieldcrypt_dynamodb import Protected, ProtectedTable, Unreadable, of_tenant
 from fieldcrypt_dynamodb.item.forms import PYTHON
 from fieldcrypt_dynamodb.item.items import Items
 from fieldcrypt_pynamodb import EncryptedAttribute, encrypted
@@ -212,3 +214,13 @@ def test_forgetting_keys_reaches_what_is_prepared_for_items() -> None:
     provider.is_away = True
     with pytest.raises(KeyProviderError):
         items.decrypted(sealed)
+
+
+def test_narrowing_a_table_prepares_nothing_again(encryptor: Encryptor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Applications do it for every request, and it would take longer than to encrypt an item."""
+    attributes = dict.fromkeys(NAMES, str)
+    described = ProtectedTable("patients", encryptor, key=["id"], tenant="clinic", attributes=attributes)
+    sealed = Items(described, PYTHON).encrypted({"id": "1", "clinic": "north", **VALUES})
+    monkeypatch.setattr(FieldGroup, "__new__", lambda *_: pytest.fail("a group was prepared"))
+    monkeypatch.setattr(Field, "quiet", property(lambda _: pytest.fail("a field was prepared")))
+    assert Items(of_tenant(described, "north"), PYTHON).decrypted(sealed) == {"id": "1", "clinic": "north", **VALUES}

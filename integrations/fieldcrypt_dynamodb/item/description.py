@@ -18,6 +18,7 @@ from fieldcrypt_dynamodb.item.nested.declared import declared_path, declared_sha
 from fieldcrypt_dynamodb.item.nested.shape import Shape
 from fieldcrypt_dynamodb.item.plaintext import to_value
 from fieldcrypt_dynamodb.item.tags.indexes import Indexes
+from fieldcrypt_dynamodb.item.top.fields import TopFields
 from fieldcrypt_dynamodb.item.values import check_type
 
 __all__ = ["ItemSeal", "LegacyItemReader", "Protected", "TableDescription"]
@@ -211,6 +212,8 @@ class TableDescription:
         self.indexes = Indexes(self.name)
         for attribute, protection in self.attributes.items():
             self._add(attribute, protection)
+        # Once per table, and not per wrapper of it: applications narrow wrappers to a tenant for every request.
+        self.at_top = TopFields(self.paths, self.fields, self.mixed)
         types = {name: each.type for name, each in self.attributes.items()}
         self.indexes.add_compounds(indexes, types, self.encryptor, self.fields_name, bound=self.bound)
 

@@ -18,7 +18,7 @@ from fieldcrypt_dynamodb.item.nested.values import NestedValues
 from fieldcrypt_dynamodb.item.plaintext import key_of
 from fieldcrypt_dynamodb.item.seal import Sealing
 from fieldcrypt_dynamodb.item.tags.indexes import tagger
-from fieldcrypt_dynamodb.item.top_values import TopValues
+from fieldcrypt_dynamodb.item.top.values import TopValues
 from fieldcrypt_dynamodb.item.unreadable import Unreadable, marked_item, unread
 
 __all__ = ["Items"]

@@ -11,7 +11,7 @@ from pynamodb.constants import BINARY, NULL
 from fieldcrypt import DecryptionError, FieldcryptError
 from fieldcrypt.spi import FieldGroup
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
-from fieldcrypt_dynamodb.item.top_values import MIN_BATCH
+from fieldcrypt_dynamodb.item.top.fields import MIN_BATCH
 from fieldcrypt_dynamodb.item.unreadable import Unreadable, is_unreadable
 from fieldcrypt_pynamodb.binding.item_key import Binding, Item, ItemKey
 from fieldcrypt_pynamodb.binding.planned import PlannedAttribute

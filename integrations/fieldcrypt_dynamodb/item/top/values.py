@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fieldcrypt import DecryptionError, FieldcryptError
-from fieldcrypt.spi import FieldGroup
 from fieldcrypt_dynamodb.errors import named_error
 from fieldcrypt_dynamodb.item.binding import Binding, Bindings
 from fieldcrypt_dynamodb.item.forms import WIRE
 from fieldcrypt_dynamodb.item.plaintext import part_of, stored
 from fieldcrypt_dynamodb.item.tags.indexes import tagger
+from fieldcrypt_dynamodb.item.top.fields import MIN_BATCH
 from fieldcrypt_dynamodb.item.unreadable import is_unreadable, unread
 from fieldcrypt_dynamodb.item.values import bytes_of
 
-__all__ = ["MIN_BATCH", "TopValues"]
-
-MIN_BATCH = 3  # values from which on a batch takes less time than one after the other
+__all__ = ["TopValues"]
 
 Item = Mapping[str, Any]
 
@@ -35,8 +33,7 @@ class TopValues:
         self._bound = table.bound
         # In Python's form NULL is None, for which nobody has to be asked.
         self._is_null = self._form.is_null if self._form is WIRE else None
-        self._names = tuple(name for name, path in table.paths.items() if len(path.steps) == 1)
-        self._fields = tuple(table.fields[name] for name in self._names)
+        self._names, self._fields = table.at_top.names, table.at_top.fields
         conversions = [self._form.conversion(table.attributes[name].type) for name in self._names]
         taggers = [tagger(table.indexes.of[name]) if name in table.indexes.of else None for name in self._names]
         # The hot path unpacks tuples, which costs less than to look attributes up.
@@ -48,10 +45,7 @@ class TopValues:
             (name, field.decrypt, how.from_field, table.mixed.get(name))
             for name, field, how in zip(self._names, self._fields, conversions, strict=True)
         )
-        self._writers = FieldGroup(self._fields) if self._fields else None
-        # What it refuses is tried again one by one, which says where it is, and reports it.
-        is_simple = len(self._names) >= MIN_BATCH and table.mixed.keys().isdisjoint(self._names)
-        self._readers = FieldGroup(field.quiet for field in self._fields) if is_simple else None
+        self._writers, self._readers = table.at_top.writers, table.at_top.readers
 
     def encrypt(self, values: Item, binding: Binding, new: dict[str, Any]) -> None:
         """Encrypt those of the application's values that are protected, and put them and their tags into `new`.

@@ -1,0 +1,1 @@
+"""Protected values at the top of items."""
