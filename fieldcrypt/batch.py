@@ -116,6 +116,9 @@ class FieldGroup:
             found = iter(sealed)
             return [None if value is None else next(found) for value in given]
         except (FieldcryptError, TypeError, ValueError) as error:
+            # The last field has no value, so it is about all of them: name one that has a value.
+            if given and given[-1] is None and field is self._fields[-1]:
+                field = next((one for one, value in zip(self._fields, given) if value is not None), field)  # noqa: B905
             refused = located(error, field=None if field is None else field.name, tenant=tenant)
         raise refused
 

@@ -204,6 +204,12 @@ class TestFieldGroup:
             group.encrypt([SSN, wrong])
         assert SSN not in told(caught.value)
 
+    def test_an_error_about_the_key_names_a_field_with_a_value(self, encryptor: Encryptor) -> None:
+        """And not the last one, which the record may lack."""
+        group = FieldGroup(encryptor.field(f"patients.{name}", str) for name in ("ssn", "name", "notes"))
+        with pytest.raises(ValueError, match=r"patients\.name: a tenant's name has 1 to 255 bytes"):
+            group.encrypt([None, SSN, None], tenant="")
+
 
 class TestNonces:
     """They are drawn when all that they are for is fixed, and each serves once."""
