@@ -327,6 +327,21 @@ class TestWriting:
             session.commit()
             assert sorted(p.ssn for p in session.scalars(select(clinic.patient))) == [SSN, SSN]
 
+    def test_a_copied_object_writes_its_null_in_place_of_a_deleted_value(self, clinic: Clinic) -> None:
+        """Also where the object has NULL as it was written, which the ORM makes an UPDATE of."""
+        id = clinic.add(alias="x", born=date(1970, 1, 1))
+        with clinic.session(expire_on_commit=False) as session:
+            patient = session.get_one(clinic.patient, id)
+            assert (patient.ssn, patient.alias) == (SSN, "x")
+            patient.alias = None
+            session.commit()
+            make_transient(patient)
+            session.connection().execute(text("UPDATE patients SET alias = ssn"))
+            session.delete(session.get_one(clinic.patient, id))
+            session.add(patient)
+            session.commit()
+        assert clinic.raw("alias") == [None]
+
     def test_returning_gives_objects(self, clinic: Clinic) -> None:
         """Of a bulk insert of sealed values."""
         if not clinic.engine.dialect.insert_returning:

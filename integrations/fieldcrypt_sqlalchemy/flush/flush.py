@@ -79,10 +79,10 @@ class Sealing:
         is_whole = True
         for key, attribute in self._attributes.items():
             value = values.get(key)
+            if value.__class__ is Sealed:
+                values[key] = value = attribute.field.open(value, *self._row.place(state, values))
             if value is None:
                 is_whole = False
-            elif value.__class__ is Sealed:
-                values[key] = attribute.field.open(value, *self._row.place(state, values))
         for key in self._plan.complete(values):
             state.committed_state.setdefault(key, NO_VALUE)  # for an UPDATE: see `_put_null`
         row = self._row.current(state, values) if is_whole or self._put_nulls(state, values) else None
