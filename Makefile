@@ -113,11 +113,12 @@ native-check: cargo
 	  elif cargo deny fetch db; then cargo deny check; \
 	  else echo "without the list of known holes"; cargo deny check licenses bans sources; fi
 
-# All wheels and the source distribution, into build/wheels; then each is looked into, and what fits this machine is used.
+# All wheels and the source distribution, into build/wheels, without the paths of this machine; then each is looked into, and what fits this machine is used.
 wheels: cargo $(VENV)/.stamp $(MATURIN)/.stamp
 	rm -rf build/wheels
 	cd native && for each in $(WHEELS); do \
 	  if command -v rustup >/dev/null; then rustup --quiet target add $${each%:*}; fi && \
+	  RUSTFLAGS="--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}/registry/src=crates --remap-path-prefix=$(CURDIR)=." \
 	  PATH="$(abspath $(MATURIN))/bin:$$PATH" maturin build --release --quiet --zig --target $${each%:*} --compatibility $${each#*:} --out ../build/wheels || exit; \
 	done
 	cd native && $(abspath $(MATURIN))/bin/maturin sdist --out ../build/wheels

@@ -36,6 +36,7 @@ def main() -> None:
     (source,) = Path(directory).glob("*.tar.gz")
     for wheel in wheels:
         _look_into(wheel)
+        _look_for_paths(wheel)
     libc = "manylinux" if platform.libc_ver()[0] == "glibc" else "musllinux"
     (fitting,) = [wheel for wheel in wheels if libc in wheel.name and platform.machine() in wheel.name]
     found = [shutil.which(f"python{version}") for version in VERSIONS]
@@ -66,6 +67,15 @@ def _look_into(wheel: Path) -> None:
     module = {name.partition("/")[2] for name in names if name.startswith("fieldcrypt_native/")}
     if module != HOLDS or not all(any(name.endswith(f"/{each}") for name in names) for each in LICENCES):
         sys.exit(f"{wheel.name} holds the wrong files: {sorted(names)}")
+
+
+def _look_for_paths(wheel: Path) -> None:
+    """Refuse a module that tells where it was built, as a panic would say it too."""
+    with ZipFile(wheel) as contents:
+        module = contents.read("fieldcrypt_native/fieldcrypt_native.abi3.so")
+    for path in (Path.home(), ROOT):
+        if f"{path}/".encode() in module:
+            sys.exit(f"{wheel.name} has paths of this machine in it, under {path}")
 
 
 def _runs(python: str) -> bool:
