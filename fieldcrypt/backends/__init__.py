@@ -1,7 +1,7 @@
 """What derives keys from data keys and uses them: in Python, or natively. Both do the same, byte for byte."""
 
 from fieldcrypt.backends.backend import Backend, Cipher, Mac
-from fieldcrypt.backends.choice import BACKENDS, INSTALL, backend, chosen, described
+from fieldcrypt.backends.choice import BACKENDS, INSTALL, asked_for, backend, chosen, described
 from fieldcrypt.backends.extension import NoNativeCore, native_core
 from fieldcrypt.backends.python import PYTHON
 
@@ -13,6 +13,7 @@ __all__ = [
     "Cipher",
     "Mac",
     "NoNativeCore",
+    "asked_for",
     "backend",
     "chosen",
     "described",

@@ -16,7 +16,7 @@ from fieldcrypt.backends.extension import NoNativeCore, native_core
 from fieldcrypt.backends.python import PYTHON
 from fieldcrypt.errors import ConfigurationError
 
-__all__ = ["BACKENDS", "INSTALL", "backend", "chosen", "described"]
+__all__ = ["BACKENDS", "INSTALL", "asked_for", "backend", "chosen", "described"]
 
 BACKENDS: Final = ("auto", "python", "native", "native-fips")
 INSTALL: Final = f"pip install --force-reinstall fieldcrypt-native=={__version__}"  # also over what is broken
@@ -48,9 +48,14 @@ def chosen(name: str | None) -> Backend:
     return _of_process() if name is None else _named(name, "backend")
 
 
+def asked_for(name: str | None) -> str:
+    """Return the name that `chosen` looks for."""
+    return name or os.environ.get(VARIABLE) or "auto"
+
+
 @cache
 def _of_process() -> Backend:
-    return _named(os.environ.get(VARIABLE) or "auto", VARIABLE)
+    return _named(asked_for(None), VARIABLE)
 
 
 def _named(name: str, place: str) -> Backend:

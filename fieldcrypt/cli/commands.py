@@ -58,7 +58,10 @@ commands.add_typer(search)
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(fieldcrypt.__version__)
-        typer.echo(fieldcrypt.backend())  # if that cannot be had, the version was printed all the same
+        try:
+            typer.echo(fieldcrypt.backend())
+        except ConfigurationError as error:
+            fail(error, 2)
         raise typer.Exit
 
 

@@ -140,6 +140,15 @@ class TestByName:
         with pytest.raises(ConfigurationError, match=f"is not a backend: use one of {IN_WORDS}"):
             Encryptor(backend=name)
 
+    def test_the_command_line_prints_the_version_all_the_same(self, program: Program) -> None:
+        """And what is wrong, without a traceback."""
+        done = program(
+            "import sys; from fieldcrypt.cli import app; sys.argv[1:] = ['--version']; app()", backend="native"
+        )
+        assert done.stdout == f"{_version.__version__}\n"
+        assert done.stderr.startswith("FIELDCRYPT_BACKEND='native' cannot be had: fieldcrypt-native is not installed. ")
+        assert len(done.stderr.splitlines()) == 1
+
 
 class TestPickles:
     def test_a_choice_goes_with_it(self, program: Program) -> None:

@@ -50,6 +50,12 @@ def test_of_an_encryptor_that_asked_for_python(program: Program) -> None:
     assert found["backend"][1].startswith("python: ")
 
 
+def test_python_does_not_look_at_the_native_core(program: Program) -> None:
+    """Importing one that is broken may end the process, so whoever asks for Python can still have doctor."""
+    module = "import os; os.abort()"
+    assert list(findings(program, module, ", backend='python'")) == ["backend"]
+
+
 def test_keys_in_locked_memory(program: Program) -> None:
     """It says so, of an Encryptor that has the native core."""
     assert findings(program, WHOLE)["key memory"][0] == "ok"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fieldcrypt.backends import INSTALL, Backend, NoNativeCore, described, native_core
+from fieldcrypt.backends import INSTALL, Backend, NoNativeCore, asked_for, described, native_core
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.encryptor import Encryptor
 
@@ -16,6 +16,8 @@ _HERE = "this process"
 def examine_backend(encryptor: Encryptor) -> Iterator[Finding]:
     """Name what an Encryptor computes with and where keys are, and warn of a native core that cannot be used."""
     yield Finding(_HERE, "backend", Verdict.OK, encryptor.backend)
+    if asked_for(encryptor._backend_name) == "python":
+        return  # a native core is not even imported, which may be why
     core = native_core()
     if not isinstance(core, NoNativeCore):
         if encryptor.backend == described(core):
