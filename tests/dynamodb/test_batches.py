@@ -192,14 +192,18 @@ def test_an_outage_is_met_once() -> None:
     assert provider.asked == 1
 
 
-def test_an_item_that_does_not_tell_its_tenant_is_reported_once(encryptor: Encryptor) -> None:
+@pytest.mark.parametrize("names", [NAMES, NAMES[:2]], ids=["many", "few"])
+@pytest.mark.parametrize("beside", [{}, {"ssn": {"NULL": True}}], ids=["alone", "beside NULL"])
+def test_an_item_that_does_not_tell_its_tenant_is_reported_once(
+    encryptor: Encryptor, names: tuple[str, ...], beside: dict[str, Any]
+) -> None:
     """All its values are marked for this one reason."""
-    attributes = dict.fromkeys(NAMES, str)
+    attributes = dict.fromkeys(names, str)
     described = ProtectedTable("patients", encryptor, key=["id"], tenant="clinic", attributes=attributes)
     items = Items(described, PYTHON)
-    sealed = items.encrypted({"id": "1", "clinic": "north", **VALUES})
-    found = items.decrypted({name: value for name, value in sealed.items() if name != "clinic"}, mark=True)
-    assert {name for name, value in found.items() if isinstance(value, Unreadable)} == set(NAMES)
+    sealed = items.encrypted({"id": "1", "clinic": "north", **{name: VALUES[name] for name in names}})
+    found = items.decrypted({**{name: sealed[name] for name in ("id", *names)}, **beside}, mark=True)
+    assert {name for name, value in found.items() if isinstance(value, Unreadable)} == set(names) - beside.keys()
     assert encryptor.stats().events["value_refused"] == 1
 
 

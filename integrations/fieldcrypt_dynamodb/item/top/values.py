@@ -142,6 +142,7 @@ class TopValues:
         return None
 
     def _decrypt_each(self, item: Item, binding: Binding | None, new: dict[str, Any], mark: bool) -> None:
+        unbound: FieldcryptError | None = None
         for name, decrypt, from_field, mixed in self._reading:
             if name not in item:
                 continue
@@ -155,8 +156,14 @@ class TopValues:
                     plain = DecryptionError(f"{self._table.name}.{name} holds a value that is not encrypted")
                     whose = None if binding is None else binding.tenant
                     raise self._table.fields[name].reported_error(plain, tenant=whose)
+                if unbound is not None:  # which was reported
+                    raise unbound
                 if binding is None:
-                    binding = self._bindings.binding_read(item)
+                    try:
+                        binding = self._bindings.binding_read(item)
+                    except FieldcryptError as error:
+                        unbound = error
+                        raise
                 row, tenant = binding
                 context = row if self._bound else None
                 if mixed is None:
