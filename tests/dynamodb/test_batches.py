@@ -228,3 +228,11 @@ def test_narrowing_a_table_prepares_nothing_again(encryptor: Encryptor, monkeypa
     monkeypatch.setattr(FieldGroup, "__new__", lambda *_: pytest.fail("a group was prepared"))
     monkeypatch.setattr(Field, "quiet", property(lambda _: pytest.fail("a field was prepared")))
     assert Items(of_tenant(described, "north"), PYTHON).decrypted(sealed) == {"id": "1", "clinic": "north", **VALUES}
+
+
+def test_the_first_map_that_is_none_is_told(encryptor: Encryptor) -> None:
+    """Of several, in the order of the declaration: another run says the same of the same item."""
+    maps = [f"map_{number}" for number in range(9)]
+    described = ProtectedTable("patients", encryptor, key=["id"], attributes={f"{name}.ssn": str for name in maps})
+    with pytest.raises(DecryptionError, match=r"patients\.map_0 of the item"):
+        Items(described, PYTHON).decrypted({"id": {"S": "1"}, **dict.fromkeys(maps, {"S": "planted"})})

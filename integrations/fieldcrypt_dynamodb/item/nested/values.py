@@ -179,7 +179,7 @@ class NestedValues:
             DecryptionError: the item has another shape than the paths.
         """
         found: list[Found] = []
-        for name in self._table.nested.keys() & new.keys():
+        for name in [name for name in self._table.nested if name in new]:  # in their order: the first is raised
             inner: list[Found] = []
             try:
                 new[name] = self._opened(new[name], self._table.nested[name], inner)
