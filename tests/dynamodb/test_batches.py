@@ -235,4 +235,4 @@ def test_the_first_map_that_is_none_is_told(encryptor: Encryptor) -> None:
     maps = [f"map_{number}" for number in range(9)]
     described = ProtectedTable("patients", encryptor, key=["id"], attributes={f"{name}.ssn": str for name in maps})
     with pytest.raises(DecryptionError, match=r"patients\.map_0 of the item"):
-        Items(described, PYTHON).decrypted({"id": {"S": "1"}, **dict.fromkeys(maps, {"S": "planted"})})
+        Items(described, PYTHON).decrypted({"id": {"S": "1"}, **{name: {"S": "planted"} for name in maps}})
