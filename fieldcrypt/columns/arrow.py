@@ -151,12 +151,12 @@ def python_values(column: AnyColumn) -> list[Any]:
     """Return the values in Python's own types; of nanoseconds, pyarrow would make those of pandas.
 
     Raises:
-        ValueError: there are nanoseconds that microseconds cannot represent; or the buffers are not those of a column,
-            and pyarrow would read what is beside them.
+        ValueError: there are nanoseconds that microseconds cannot represent, or years that Python's calendar does not
+            have; or the buffers are not those of a column, and pyarrow would read what is beside them.
     """
     try:
         column.validate(full=True)
-    except pa.ArrowInvalid:
+    except pa.ArrowException:
         valid = False
     else:
         valid = True
@@ -169,7 +169,9 @@ def python_values(column: AnyColumn) -> list[Any]:
             except pa.ArrowInvalid:
                 break
     else:
-        return cast(list[Any], column.to_pylist())
+        with suppress(OverflowError):
+            return cast(list[Any], column.to_pylist())
+        raise ValueError("a date or time is beyond those of Python, which has the years 1 to 9999")
     raise ValueError("a time has nanoseconds, which Python's times cannot represent")
 
 

@@ -3,10 +3,18 @@
 /// Python writes smaller numbers with an exponent.
 const LEAST_EXPONENT: i32 = -6;
 
-/// Append the text of an integer with so many digits after the point. None: Python writes it with an exponent.
-pub fn put_decimal(number: i128, scale: usize, text: &mut Vec<u8>) -> Option<()> {
+/// Return the precision and the scale in the name of a layout.
+pub fn decimal_named(name: &str) -> Option<(usize, usize)> {
+    let (precision, scale) = name.strip_prefix("decimal")?.split_once('.')?;
+    Some((precision.parse().ok().filter(|precision| *precision <= 38)?, scale.parse().ok()?))
+}
+
+/// Append the text of an integer with so many digits after the point.
+///
+/// None: Python writes it with an exponent, or it has more digits than its column may have.
+pub fn put_decimal(number: i128, precision: usize, scale: usize, text: &mut Vec<u8>) -> Option<()> {
     let digits = number.unsigned_abs().to_string();
-    if !is_plain(digits.len(), scale) {
+    if digits.len() > precision || !is_plain(digits.len(), scale) {
         return None;
     }
     if number < 0 {

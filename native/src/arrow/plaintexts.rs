@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use super::array::{Array, Slices};
 use super::dates::{put_date, put_time};
-use super::decimals::put_decimal;
+use super::decimals::{decimal_named, put_decimal};
 use super::numbers::{put_float, put_integer};
 
 pub const BYTES: u8 = 0x01;
@@ -116,7 +116,8 @@ enum Put {
     Clock,
     Utc,
     Duration,
-    Decimal(usize),
+    /// Precision and scale.
+    Decimal(usize, usize),
     Uuid,
 }
 
@@ -133,7 +134,7 @@ impl Put {
                 .map(Self::Signed)
                 .or_else(|| number("uint").map(Self::Unsigned))
                 .or_else(|| number("float").map(Self::Float))
-                .or_else(|| number("decimal").map(Self::Decimal)),
+                .or_else(|| decimal_named(layout).map(|(precision, scale)| Self::Decimal(precision, scale))),
         }
     }
 
@@ -142,7 +143,7 @@ impl Put {
             Self::Signed(width) | Self::Unsigned(width) | Self::Float(width) => *width,
             Self::Date => 4,
             Self::Clock | Self::Utc | Self::Duration => 8,
-            Self::Decimal(_) | Self::Uuid => 16,
+            Self::Decimal(..) | Self::Uuid => 16,
         }
     }
 
@@ -162,9 +163,9 @@ impl Put {
                 out.extend_from_slice(&DURATION);
                 put_integer(signed(cell), out);
             }
-            Self::Decimal(scale) => {
+            Self::Decimal(precision, scale) => {
                 out.extend_from_slice(&DECIMAL);
-                put_short(|text| put_decimal(signed(cell), *scale, text), out)?;
+                put_short(|text| put_decimal(signed(cell), *precision, *scale, text), out)?;
             }
             Self::Uuid => {
                 out.extend_from_slice(&UUID);

@@ -5,7 +5,7 @@ use pyo3::types::PyBytes;
 
 use super::array::{Buffers, Slices, offsets, validity};
 use super::dates::{date, time};
-use super::decimals::decimal;
+use super::decimals::{decimal, decimal_named};
 use super::numbers::{float, integer};
 use super::plaintexts::{BOOLS, BYTES, CBOR, CLOCK, DATE, DECIMAL, DURATION, OFFSET, TEXT, UTC, UUID};
 
@@ -76,15 +76,10 @@ impl Layout {
                 number("int")
                     .map(Fixed::Signed)
                     .or_else(|| number("uint").map(Fixed::Unsigned))
-                    .or_else(|| decimal_named(name))?,
+                    .or_else(|| decimal_named(name).map(|(precision, scale)| Fixed::Decimal(precision, scale)))?,
             ),
         })
     }
-}
-
-fn decimal_named(name: &str) -> Option<Fixed> {
-    let (precision, scale) = name.strip_prefix("decimal")?.split_once('.')?;
-    Some(Fixed::Decimal(precision.parse().ok().filter(|precision| *precision <= 38)?, scale.parse().ok()?))
 }
 
 /// Return the buffers of a new array of plaintexts that have the encoding byte of its layout, and whether its moments are points in time. None: Python decides.
