@@ -97,7 +97,7 @@ class Columns:
     def __new__(
         cls,
         writer_for: Callable[[Any, bool], Writer],
-        reader_for: Callable[[bytes, Any], Reader],
+        reader_for: Callable[[bytes, Any, int], Reader],
         system: tuple[dict[str, Any], Callable[[], float], Callable[[int], bytes]],
     ) -> Columns: ...
     def encrypt(

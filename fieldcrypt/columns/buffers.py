@@ -1,13 +1,12 @@
 """Columns of pyarrow whose cells never become Python objects, where the native core is there.
 
 It does what the cells' way does, byte for byte, or nothing: then None is returned, and the cells go their way. So all
-that is refused is refused there.
+that is refused is refused there. Only that a key cannot be had is said here, because asking again may take long.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -15,8 +14,9 @@ from uuid import UUID
 
 import pyarrow as pa
 
-from fieldcrypt.errors import FieldcryptError
+from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError
 from fieldcrypt.field import Field
+from fieldcrypt.prepared.columns import note_position
 
 __all__ = ["Rows", "chunks_of", "decrypt_chunks", "encrypt_chunks"]
 
@@ -65,6 +65,7 @@ _KINDS: dict[str, Any] = {
 _MOMENT = "moment"  # a timestamp, with a time zone or without as the first value is
 _ZONE = "zone"  # a timestamp of any time zone
 _REFUSALS = (FieldcryptError, TypeError, ValueError)
+_UNAVAILABLE = (KeyProviderError, KeyStoreError)
 _UNITS = {"s", "ms", "ns"}
 
 
@@ -74,10 +75,12 @@ class Rows(NamedTuple):
     Attributes:
         tenant: one of all of them, or a column.
         keys: the parts of row keys, each a column.
+        in_chunks: positions in errors are counted in each chunk.
     """
 
     tenant: Any
     keys: Sequence[AnyColumn]
+    in_chunks: bool = True
 
     def native(self, start: int, length: int) -> tuple[list[Array], Array | None, Any] | None:
         """Return the keys, the tenants and the one tenant of some rows, as the native core takes them."""
@@ -107,7 +110,7 @@ def encrypt_chunks(field: Field[Any], chunks: Sequence[pa.Array], rows: Rows) ->
         if given is None or place is None or _kind(given[0]) is not field.type:
             return None
         made = _or_none(core.encrypt, given, *place) if len(chunk) else (0, None, [bytes(4), b""])
-        if made is None:
+        if made is None or made[0] != chunk.null_count:  # a count that is wrong is refused
             return None
         encrypted.append(_put_together(pa.binary(), len(chunk), made))
         start += len(chunk)
@@ -134,15 +137,20 @@ def decrypt_chunks(
         given, place = _taken_apart(chunk), rows.native(start, len(chunk))
         if given is None or place is None:
             return None
-        start += len(chunk)
-        if chunk.null_count == len(chunk):
+        before, start = start, start + len(chunk)
+        if not len(chunk):
             decrypted.append(None)
             continue
-        made = _or_none(core.decrypt, given, *place, layout)
-        if made is None:
+        try:
+            made = _or_none(core.decrypt, given, *place, layout)
+        except _UNAVAILABLE as error:
+            position = core.position + (0 if rows.in_chunks else before)
+            note_position(error, position, range(position + 1))
+            raise
+        if made is None or made[1][0] != chunk.null_count:
             return None
         in_time, buffers = made
-        if layout == _MOMENT:
+        if layout == _MOMENT and chunk.null_count < len(chunk):
             layout = "utc" if in_time else "clock"
         decrypted.append(buffers)
     wanted = wanted or pa.timestamp("us", "UTC" if layout == "utc" else None)
@@ -154,10 +162,17 @@ def decrypt_chunks(
 
 
 def _or_none(method: Any, *arguments: Any) -> Any:
-    """Return what the native core does; None if a key cannot be had, which the cells' way then says."""
-    with suppress(*_REFUSALS):
+    """Return what the native core does; None if something is refused, which the cells' way then says.
+
+    Raises:
+        KeyProviderError, KeyStoreError: a key cannot be had.
+    """
+    try:
         return method(*arguments)
-    return None
+    except _UNAVAILABLE:
+        raise
+    except _REFUSALS:
+        return None
 
 
 def _kind(layout: str) -> Any:
@@ -165,22 +180,26 @@ def _kind(layout: str) -> Any:
 
 
 def _layout_of(type: pa.DataType) -> str | None:
-    if pa.types.is_decimal128(type) and type.scale >= 0:
-        return f"decimal{type.precision}.{type.scale}"
     if pa.types.is_timestamp(type) and type.unit == "us" and type.tz not in (None, "UTC"):
         return _ZONE
-    return _LAYOUTS.get(type)
+    return _LAYOUTS.get(type) or _decimal_layout(type)
+
+
+def _decimal_layout(type: pa.DataType) -> str | None:
+    is_known = pa.types.is_decimal128(type) and type.scale >= 0
+    return f"decimal{type.precision}.{type.scale}" if is_known else None
 
 
 def _taken_apart(column: AnyColumn) -> Array | None:
     """Return an array as the native core takes it, or None if there is no layout of it."""
     try:
+        column.validate()  # a length that its buffers do not have would take memory before anything is read
         array = _plain(column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column)
     except (pa.ArrowException, ValueError):
         return None
     if not isinstance(array, pa.Array):  # too long for one
         return None
-    layout = f"decimal{array.type.scale}" if pa.types.is_decimal128(array.type) else _LAYOUTS.get(array.type)
+    layout = _LAYOUTS.get(array.type) or _decimal_layout(array.type)
     if layout is None:
         return None
     storage = array.storage if isinstance(array, pa.ExtensionArray) else array

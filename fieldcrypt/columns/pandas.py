@@ -91,7 +91,8 @@ def _arrays(
     if field._columns() is None or any(each.dtype == object for each in columns):
         return None
     whose = pa.Array.from_pandas(tenant) if isinstance(tenant, pd.Series) else tenant
-    return chunks_of(pa.Array.from_pandas(column)), Rows(whose, [pa.Array.from_pandas(key) for key in keys])
+    rows = Rows(whose, [pa.Array.from_pandas(key) for key in keys], in_chunks=False)
+    return chunks_of(pa.Array.from_pandas(column)), rows
 
 
 def _values(column: Series) -> list[Any]:

@@ -56,7 +56,7 @@ class NativeField(Field[T]):
         self.decrypt = core.decrypt  # type: ignore[method-assign]
 
     def _columns(self) -> NativeColumns:
-        return NativeColumns(self._writers, self._readers)
+        return NativeColumns(self.name, self._writers, self._readers)
 
     def _group_class(self) -> Any:
         from fieldcrypt.native.group import NativeGroup  # which needs Field

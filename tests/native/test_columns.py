@@ -7,17 +7,29 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Context, Decimal
 from hashlib import shake_128
+from struct import pack
 from typing import Any
 from uuid import UUID
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fieldcrypt import DecryptionError, Encryptor, Field, FieldcryptError, LocalKeyProvider, MemoryKeyStore, _system
-from fieldcrypt.columns import arrow
+from fieldcrypt import (
+    DecryptionError,
+    Encryptor,
+    Field,
+    FieldcryptError,
+    KeyNotFoundError,
+    KeyProviderError,
+    LocalKeyProvider,
+    MemoryKeyStore,
+    _system,
+)
+from fieldcrypt.columns import arrow, pandas
 from fieldcrypt.columns.buffers import Rows, decrypt_chunks, encrypt_chunks
 from fieldcrypt.format.envelope import NONCE, SALT
 from fieldcrypt.keys.live import live_key
@@ -329,6 +341,104 @@ class TestCrafted:
         sealed = encrypt_chunks(field, [crafted], Rows(None, []))
         assert sealed is not None
         assert arrow.decrypt_column(field, sealed[0]).to_pylist() == [None, "x"]
+
+    @pytest.mark.parametrize("backend", ["native", "python"])
+    def test_lengths(self, backend: str) -> None:
+        """A column of a file that says it has more cells than memory could hold is refused before any is read."""
+        sink = pa.BufferOutputStream()
+        batch = pa.record_batch([pa.array(range(1000))], names=["number"])
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        said = sink.getvalue().to_pybytes().replace(pack("<q", 1000), pack("<q", 2**32 - 9))
+        column = pa.ipc.open_stream(said).read_all().column(0)
+        with pytest.raises(ValueError, match="do not fit together"):
+            arrow.encrypt_column(encryptor(backend).field("patients.any", int), column)
+
+    @pytest.mark.parametrize("backend", ["native", "python"])
+    def test_digits(self, backend: str) -> None:
+        """A decimal of more digits than its column may have is refused."""
+        buffers = [None, pa.py_buffer((10**20).to_bytes(16, "little"))]
+        crafted = pa.Array.from_buffers(pa.decimal128(7, 2), 1, buffers)
+        with pytest.raises(ValueError, match="do not fit together"):
+            arrow.encrypt_column(encryptor(backend).field("patients.any", Decimal), crafted)
+
+    @pytest.mark.parametrize("backend", ["native", "python"])
+    def test_a_wrong_count_of_nulls(self, backend: str) -> None:
+        """Values are not taken for nulls because their number says so."""
+        field = encryptor(backend).field("patients.any", int)
+        sealed = arrow.encrypt_column(field, pa.array([1, 2]))
+        buffers = [pa.py_buffer(b"\x03"), *sealed.buffers()[1:]]
+        crafted = pa.Array.from_buffers(pa.binary(), 2, buffers, null_count=2)
+        with pytest.raises(ValueError, match="do not fit together"):
+            arrow.decrypt_column(field, crafted)
+
+    @pytest.mark.parametrize("backend", ["native", "python"])
+    @pytest.mark.parametrize("type", [pa.date32(), pa.timestamp("s")], ids=str)
+    def test_days_beyond_the_calendar(self, type: pa.DataType, backend: str) -> None:
+        """They are refused, without saying which day it is."""
+        far = pa.array([-(2**31)], pa.int32()).cast(type) if type == pa.date32() else pa.array([2**60]).cast(type)
+        field = encryptor(backend).field("patients.any", date if type == pa.date32() else datetime)
+        with pytest.raises(ValueError, match=r"^a date or time is beyond those of Python") as caught:
+            arrow.encrypt_column(field, far)
+        assert caught.value.__context__ is None
+
+    @pytest.mark.parametrize("backend", ["native", "python"])
+    def test_decimals_of_tens(self, backend: str) -> None:
+        """Of decimals with digits cut off before the point, a column is encrypted by Python."""
+        field = encryptor(backend).field("patients.any", Decimal)
+        tens = pa.array([Decimal("1.2E+3")], pa.decimal128(5, -2))
+        sealed = arrow.encrypt_column(field, tens)
+        assert arrow.decrypt_column(field, sealed, type=tens.type) == tens
+
+
+class _Unreachable(LocalKeyProvider):
+    """A key service that is down; it counts how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(bytes(32))
+        self.asked = 0
+
+    def unwrap(self, *arguments: Any) -> Any:
+        self.asked += 1
+        raise KeyProviderError("the key service is down")
+
+
+class TestUnavailable:
+    """A key that cannot be had is asked for once, for it may take long to be told so."""
+
+    @pytest.mark.parametrize("backend", ["native", "python"])
+    def test_the_key_service(self, backend: str) -> None:
+        """A column under a key that cannot be unwrapped asks once, and says at which position."""
+        store = MemoryKeyStore()
+        before = Encryptor(LocalKeyProvider(bytes(32)), store, backend=backend).field("patients.any", str)
+        column = pa.chunked_array([arrow.encrypt_column(before, pa.array(chunk)) for chunk in (["w"], [None, "x"])])
+        for position, attempt in (
+            (None, lambda field: arrow.encrypt_column(field, pa.array(["x"]))),
+            (1, lambda field: arrow.decrypt_column(field, column.chunk(1))),
+            (2, lambda field: pandas.decrypt_column(field, as_series([None, *column.chunk(1)]))),
+        ):
+            provider = _Unreachable()
+            with pytest.raises(KeyProviderError, match="is down") as caught:
+                attempt(Encryptor(provider, store, backend=backend).field("patients.any", str))
+            assert provider.asked == 1
+            assert (caught.value.field, caught.value.tenant) == ("patients.any", None)
+            notes = getattr(caught.value, "__notes__", [])
+            assert notes == ([] if position is None else [f"at position {position} of the column, counted from 0"])
+
+    def test_a_missing_record(self) -> None:
+        """The error is that of the wait for the record, and not one that says that nobody waited."""
+        field = encryptor(NATIVE).field("patients.any", str)
+        value = field.encrypt("x")
+        missing = pa.array([value, value[:1] + bytes(16) + value[17:]])
+        with pytest.raises(KeyNotFoundError, match=r"waited \d") as caught:
+            arrow.decrypt_column(field, missing)
+        assert caught.value.__notes__ == ["at position 1 of the column, counted from 0"]
+
+
+def as_series(values: list[Any]) -> pd.Series[Any]:
+    """A column of pandas in two chunks."""
+    chunks = pa.chunked_array([pa.array(values[:1], pa.binary()), pa.array(values[1:], pa.binary())])
+    return pd.Series(pd.arrays.ArrowExtensionArray(chunks))
 
 
 def test_keys_that_end_meanwhile() -> None:

@@ -31,7 +31,7 @@ pub struct Columns {
 impl Columns {
     /// Args:
     ///     writer_for: returns a writer for a tenant; another one than before, if the second argument is True.
-    ///     reader_for: returns the reader of a value and a tenant.
+    ///     reader_for: returns the reader of a value, for a tenant, in a row.
     ///     system: names and values of `fieldcrypt._system`, and the two that were there at first.
     #[new]
     fn new(writer_for: Py<PyAny>, reader_for: Py<PyAny>, system: (Py<PyDict>, Py<PyAny>, Py<PyAny>)) -> Self {

@@ -54,7 +54,7 @@ impl Opening<'_> {
     /// Decrypt the cells of a tenant in place, and note where each plaintext is.
     ///
     /// Args:
-    ///     reader_for: returns the reader of a value for a tenant, or raises an error.
+    ///     reader_for: returns the reader of a value, for a tenant, in a row; or raises an error.
     pub fn open(
         &self,
         group: &Group<'_>,
@@ -70,8 +70,9 @@ impl Opening<'_> {
                 };
                 cells = &cells[done..];
                 let Some(cell) = cells.first() else { break };
-                let value = &slices.data[slices.places[self.row(*cell)].clone()];
-                let reader = reader_for.call1((PyBytes::new(py, value), &group.tenant))?.cast_into::<Reader>()?;
+                let row = self.row(*cell);
+                let value = &slices.data[slices.places[row].clone()];
+                let reader = reader_for.call1((PyBytes::new(py, value), &group.tenant, row))?.cast_into::<Reader>()?;
                 if value.first_chunk() != Some(&reader.get().prefix) || readers.add(reader).is_err() {
                     return Ok(Err(Refused));
                 }
