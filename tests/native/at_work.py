@@ -11,8 +11,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from fieldcrypt import DecryptionError, Encryptor, LocalKeyProvider, MemoryKeyStore
+import pyarrow as pa
+
+from fieldcrypt import DecryptionError, Encryptor, Field, LocalKeyProvider, MemoryKeyStore
 from fieldcrypt.batch import FieldGroup
+from fieldcrypt.columns import arrow
 from fieldcrypt.format.context import RowContext
 from fieldcrypt.search import Prefixes
 
@@ -36,7 +39,10 @@ def used(encryptor: Encryptor) -> list[bytes]:
         assert text.decrypt_many([*texts, sealed[0]], tenant=tenant)[0] == "Ann"
         assert text.decrypt(texts[0], tenant=tenant) == "Ann"
         assert number.decrypt(sealed[1], tenant=tenant) == 7
+        assert group.decrypt(sealed, tenant=tenant) == ["Ann", 7]
+        assert text.reader(tenant)(texts[0]) == "Ann"
         assert text.decrypt(bound, tenant=tenant, context=row) == "Ann"
+        values += in_columns(encryptor, tenant)
         try:
             text.decrypt(texts[0][:-1] + b"?", tenant=tenant)
         except DecryptionError:
@@ -45,6 +51,16 @@ def used(encryptor: Encryptor) -> list[bytes]:
         index.tags("Ann", tenant=tenant)
         terms.stored_tags("Ann", tenant=tenant, row=row)
     return values
+
+
+def in_columns(encryptor: Encryptor, tenant: str | None) -> list[bytes]:
+    """Encrypt and decrypt columns, which the native core does with buffers, and in threads of Arrow's or anybody's."""
+    sealed = []
+    for kind, column in ((str, pa.array(["Ann", None, "Bob"] * 50)), (int, pa.array(range(100)))):
+        field: Field[Any] = encryptor.field("patients.column", kind)
+        sealed.append(arrow.encrypt_column(field, column, tenant=tenant))
+        assert arrow.decrypt_column(field, sealed[-1], tenant=tenant).equals(column)
+    return [column[0].as_py() for column in sealed]
 
 
 def used_by_threads(encryptor: Encryptor) -> list[bytes]:
