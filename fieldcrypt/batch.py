@@ -72,7 +72,7 @@ class FieldGroup:
         members = tuple(fields)
         if len({id(field._encryptor) for field in members}) != 1:
             raise ValueError("the fields of a batch have one Encryptor")
-        group: FieldGroup = object.__new__(members[0]._group_class() or cls)
+        group: FieldGroup = object.__new__(members[0]._group_class or cls)
         group._fields = members
         group._prepare()
         return group

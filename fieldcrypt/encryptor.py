@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Encryptor"]
 
 T = TypeVar("T")
-type_ = type  # which arguments hide
 
 
 class Encryptor:

@@ -141,16 +141,13 @@ class Field(Generic[T]):
 
     _writers_of: ClassVar[Any] = Writers
     _readers_of: ClassVar[Any] = Readers
+    _group_class: ClassVar[Any] = None  # of groups of such fields; None: FieldGroup
 
     def _prepare(self) -> None:
         """Do more that a kind of field needs."""
 
     def _columns(self) -> Any:
         """Return what encrypts and decrypts buffers of Arrow, which is native, or None."""
-        return None
-
-    def _group_class(self) -> Any:
-        """Return the class of groups of fields of this kind, or None for `FieldGroup` itself."""
         return None
 
     @property

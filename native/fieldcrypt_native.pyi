@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, final
 
+# The names in fieldcrypt._system, and its clock and its generator as they were at first.
+_System = tuple[dict[str, Any], Callable[[], float], Callable[[int], bytes]]
+
 SEAM: Final[int]
 CRYPTOGRAPHY: Final[str]
 CRYPTOGRAPHY_VERSION: Final[str]
@@ -64,6 +67,7 @@ class Reader:
     def live_key(self) -> Any: ...
     def is_of(self, live_key: Any, infix: bytes) -> bool: ...
     def is_for(self, tenant: Any) -> bool: ...
+    def open(self, data: bytes, aad: bytes) -> bytes | None: ...
 
 @final
 class FieldCore:
@@ -76,7 +80,7 @@ class FieldCore:
         row_context: type,
         writers: dict[Any, Any],
         readers: dict[Any, Any],
-        system: tuple[dict[str, Any], Callable[[], float], Callable[[int], bytes]],
+        system: _System,
     ) -> FieldCore: ...
     def encrypt(self, value: Any, *, tenant: Any = None, context: Any = None) -> bytes: ...
     def decrypt(self, data: Any, *, tenant: Any = None, context: Any = None) -> Any: ...
@@ -86,7 +90,6 @@ class FieldCore:
     def seal(
         self, writer: Writer, taken: int, plaintexts: Sequence[bytes | tuple[bytes, ...]], contexts: Sequence[bytes]
     ) -> list[bytes] | None: ...
-    def open(self, reader: Reader, data: bytes, aad: bytes) -> bytes | None: ...
     def forget(self) -> None: ...
 
 _Array = tuple[str, int, int, list[memoryview | None]]
@@ -98,7 +101,7 @@ class Columns:
         cls,
         writer_for: Callable[[Any, bool], Writer],
         reader_for: Callable[[bytes, Any, int], Reader],
-        system: tuple[dict[str, Any], Callable[[], float], Callable[[int], bytes]],
+        system: _System,
     ) -> Columns: ...
     def encrypt(
         self, values: _Array, rows: list[_Array], tenants: _Array | None, tenant: Any, /

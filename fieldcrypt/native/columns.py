@@ -10,14 +10,12 @@ from fieldcrypt import _system
 from fieldcrypt.errors import KeyProviderError, KeyStoreError, located
 from fieldcrypt.format import envelope
 from fieldcrypt.format.envelope import PREFIX
-from fieldcrypt.native.prepared import NativeReaders, NativeWriters
+from fieldcrypt.native.prepared import SYSTEM, NativeReaders, NativeWriters
 
 __all__ = ["NativeColumns"]
 
 # What is raised after a key was asked for, which may have taken long, so nobody should ask again.
 _UNAVAILABLE = (KeyProviderError, KeyStoreError)
-
-_SYSTEM = (_system.__dict__, *_system.DONE_NATIVELY)
 
 
 class NativeColumns:
@@ -39,7 +37,7 @@ class NativeColumns:
         self.position = 0
         self._writers = writers
         self._readers = readers
-        core = native.Columns(self._writer_for, self._reader_for, _SYSTEM)
+        core = native.Columns(self._writer_for, self._reader_for, SYSTEM)
         self.encrypt = core.encrypt
         self.decrypt = core.decrypt
 

@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 
 import fieldcrypt_native as native
 
-from fieldcrypt import _system
 from fieldcrypt.errors import DecryptionError, FieldcryptError, located
 from fieldcrypt.field import Contexts, Field, Tenants
 from fieldcrypt.format import envelope
 from fieldcrypt.format.context import NoTenant, RowContext
 from fieldcrypt.format.scalars import WRITE
 from fieldcrypt.native.columns import NativeColumns
-from fieldcrypt.native.prepared import NativeReaders, NativeWriters
+from fieldcrypt.native.group import NativeGroup
+from fieldcrypt.native.prepared import SYSTEM, NativeReaders, NativeWriters
 from fieldcrypt.prepared.columns import one_by_one
 
 __all__ = ["NativeField"]
@@ -24,7 +24,6 @@ T = TypeVar("T")
 _ONE = (str, type(None))  # tenant of all values
 _NAMES = {type: type.__name__ for type in (str, bytes, object, *WRITE)}  # as the native core knows them
 _OTHER = "other"
-_SYSTEM = (_system.__dict__, *_system.DONE_NATIVELY)
 
 
 class NativeField(Field[T]):
@@ -40,6 +39,7 @@ class NativeField(Field[T]):
     _readers: NativeReaders  # pyright: ignore[reportIncompatibleVariableOverride]
     _writers_of = NativeWriters
     _readers_of = NativeReaders
+    _group_class = NativeGroup
 
     @property
     def core(self) -> native.FieldCore:
@@ -50,18 +50,13 @@ class NativeField(Field[T]):
         # By the type and not by its name, which an Enum class can have too.
         name = _NAMES.get(self._codec.type, _OTHER) if self._codec.pad is None else _OTHER
         prepared = self._writers.recent, self._readers.recent
-        core = native.FieldCore(self, name, self._own, self._rows_are_last, RowContext, *prepared, _SYSTEM)
+        core = native.FieldCore(self, name, self._own, self._rows_are_last, RowContext, *prepared, SYSTEM)
         self._core = self._writers.core = core
         self.encrypt = core.encrypt  # type: ignore[method-assign]  # a slot
         self.decrypt = core.decrypt  # type: ignore[method-assign]
 
     def _columns(self) -> NativeColumns:
         return NativeColumns(self.name, self._writers, self._readers)
-
-    def _group_class(self) -> Any:
-        from fieldcrypt.native.group import NativeGroup  # which needs Field
-
-        return NativeGroup
 
     def encrypt_many(self, values: Iterable[Any], *, tenant: Any = None, context: Any = None) -> list[Any]:
         """Do what `Field.encrypt_many` does, natively if all values have one tenant and one context."""
@@ -93,7 +88,7 @@ class NativeField(Field[T]):
         """Do what `decrypt` does, step by step."""
         try:
             data = envelope.as_bytes(data)
-            plaintext = self._readers.open(self._core, data, tenant, self._bound(context))
+            plaintext = self._readers.open(data, tenant, self._bound(context))
             if plaintext is None:
                 raise DecryptionError
             return self._decode(plaintext)

@@ -16,7 +16,9 @@ from fieldcrypt.keys.live.wiped import unless_wiped
 from fieldcrypt.prepared.readers import Readers
 from fieldcrypt.prepared.writers import Writers
 
-__all__ = ["NativeReaders", "NativeWriters"]
+__all__ = ["SYSTEM", "NativeReaders", "NativeWriters"]
+
+SYSTEM = (_system.__dict__, *_system.DONE_NATIVELY)  # as the native core takes it
 
 
 class NativeWriters(Writers):
@@ -57,19 +59,19 @@ class NativeReaders(Readers):
             prefix, infix, self._context, key.xaes.cipher(prefix[SALT]), key, key.record.tenant, anyone
         )
 
-    def open(self, core: native.FieldCore, data: bytes, tenant: Any, bound: bytes) -> bytes | None:
+    def open(self, data: bytes, tenant: Any, bound: bytes) -> bytes | None:
         """Return the plaintext of a value, or None if it is not authentic.
 
         Args:
-            core: the field's hot path.
             data: the value.
             tenant: who is named.
             bound: the canonical encoding of its context.
         """
-        return unless_wiped(lambda: self._open(core, data, tenant, bound))
+        return unless_wiped(lambda: self._open(data, tenant, bound))
 
-    def _open(self, core: native.FieldCore, data: bytes, tenant: Any, bound: bytes) -> bytes | None:
+    def _open(self, data: bytes, tenant: Any, bound: bytes) -> bytes | None:
         reader: Any = self.prepare(data, tenant)
         if not reader.is_for(tenant):
             self.check_nobody(tenant, reader.live_key)
-        return core.open(reader, data, data[envelope.HEAD] + bound)
+        plaintext: bytes | None = reader.open(data, data[envelope.HEAD] + bound)
+        return plaintext

@@ -10,8 +10,18 @@ use crate::short::extend;
 use crate::system::System;
 
 /// At most so many values, or bytes of them, have nonces of one draw.
-const MOST_VALUES: usize = 4096;
+pub const MOST_VALUES: usize = 4096;
 const MOST_BYTES: usize = 16 << 20;
+
+/// Return how many of the next values, of these sizes, have nonces of one draw: at least one.
+pub fn of_one_draw(sizes: impl Iterator<Item = usize>) -> usize {
+    let mut bytes = 0;
+    let fits = |size: &usize| {
+        bytes += size;
+        bytes <= MOST_BYTES
+    };
+    sizes.take(MOST_VALUES).take_while(fits).count().max(1)
+}
 
 /// Longer bodies are shared and not copied where they are bytes, which nobody can change.
 const LONG: usize = 4096;
@@ -79,7 +89,7 @@ impl<'a> Batch<'a> {
         let head = aad.len();
         let mut rest = self.parts.as_slice();
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(self.of_one_draw(rest));
+            let (now, later) = rest.split_at(of_one_draw(rest.iter().map(|part| self.body(part).len())));
             let mut nonces = vec![[0; NONCE_SIZE]; now.len()];
             system.fill(py, nonces.as_flattened_mut())?;
             for (nonce, part) in nonces.into_iter().zip(now) {
@@ -94,15 +104,6 @@ impl<'a> Batch<'a> {
             rest = later;
         }
         Ok(true)
-    }
-
-    fn of_one_draw(&self, parts: &[Part<'_>]) -> usize {
-        let mut bytes = 0;
-        let fit = |part: &&Part<'_>| {
-            bytes += self.body(part).len();
-            bytes <= MOST_BYTES
-        };
-        parts.iter().take(MOST_VALUES).take_while(fit).count().max(1)
     }
 
     fn body<'b>(&'b self, part: &Part<'b>) -> &'b [u8] {

@@ -5,12 +5,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyType};
 use std::sync::Mutex;
 
-use crate::error::{unless_refused, wiped};
+use crate::error::unless_refused;
 use crate::panic::guarded;
 use crate::plaintext::Kind;
 use crate::prepared::{Reader, Writer};
 use crate::reader::FieldReader;
-use crate::short::{copied, new_bytes};
 use crate::system::System;
 
 /// The hot path of a field. What it cannot do at once it hands over to Python, which decides and says what is wrong.
@@ -181,25 +180,6 @@ impl FieldCore {
         contexts: Vec<Bound<'py, PyBytes>>,
     ) -> PyResult<Option<Bound<'py, PyList>>> {
         guarded(|| self.sealed_plaintexts(py, writer, taken, &plaintexts, &contexts))
-    }
-
-    /// Return the plaintext of a value of a reader; None if it is not authentic.
-    fn open<'py>(
-        &self,
-        py: Python<'py>,
-        reader: &Reader,
-        data: &[u8],
-        aad: &[u8],
-    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        guarded(|| {
-            let Some((nonce, body)) = reader.split(data) else { return Ok(None) };
-            let mut text = copied(body)?;
-            match reader.open(nonce, aad, &mut text) {
-                Ok(plaintext) => new_bytes(py, plaintext).map(Some),
-                Err(_) if reader.is_wiped() => Err(wiped()),
-                Err(_) => Ok(None),
-            }
-        })
     }
 
     /// Forget the reader that was used last.

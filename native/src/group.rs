@@ -8,7 +8,6 @@ use crate::batch::Batch;
 use crate::error::unless_refused;
 use crate::field::{Binding, FieldCore, encoded_row};
 use crate::panic::guarded;
-use crate::sealing::with_nones;
 
 /// The hot path of a group. What it cannot do at once it hands over to Python.
 #[pyclass(frozen, module = "fieldcrypt_native")]
@@ -32,15 +31,11 @@ impl GroupCore {
         let Some(row) = self.row(context)? else { return Ok(None) };
         let mut batch = Batch::new(values.len(), row.as_ref().map_or(&[], |row| row.as_bytes()));
         for (field, value) in self.fields.iter().zip(&values) {
-            if !value.is_none() && !field.get().add(&mut batch, value)? {
+            if !value.is_none() && !field.get().add(&mut batch, value, &field.get().own)? {
                 return Ok(None);
             }
         }
-        let mut sealed = Vec::with_capacity(batch.len());
-        if batch.len() > 0 && !first.get().seal_batch(py, tenant, &batch, &mut sealed)? {
-            return Ok(None);
-        }
-        with_nones(py, values, sealed).map(Some)
+        first.get().seal_batch(py, tenant, &batch, &values)
     }
 
     /// Return the encoding of a row's context, or none for no context, if it comes after that of each field.
@@ -56,7 +51,7 @@ impl GroupCore {
 }
 
 /// Return the members of a list or tuple, each held fast.
-pub fn items<'py>(values: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>> {
+fn items<'py>(values: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>> {
     if let Ok(list) = values.cast_exact::<PyList>() {
         return Some(list.iter().collect());
     }

@@ -7,6 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::cipher::{GcmKey, Refused, SALT_SIZE, Schedules, Sealer, Subkey, TAG_SIZE};
+use crate::error::wiped;
+use crate::panic::guarded;
+use crate::short::{copied, new_bytes};
 
 pub const HEAD_SIZE: usize = 17;
 pub const PREFIX_SIZE: usize = HEAD_SIZE + SALT_SIZE;
@@ -189,11 +192,6 @@ impl Reader {
     pub fn share(&self) -> Option<Arc<Schedules>> {
         self.key.share()
     }
-
-    /// Return True if the key was taken away, so that nothing can be said of a value.
-    pub fn is_wiped(&self) -> bool {
-        self.key.is_wiped()
-    }
 }
 
 #[pymethods]
@@ -228,6 +226,20 @@ impl Reader {
     #[pyo3(name = "is_for")]
     fn is_for_tenant(&self, py: Python<'_>, tenant: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         self.is_for(py, tenant)
+    }
+
+    /// Return the plaintext of a value; None if it is not authentic.
+    #[pyo3(name = "open")]
+    fn open_value<'py>(&self, py: Python<'py>, data: &[u8], aad: &[u8]) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        guarded(|| {
+            let Some((nonce, body)) = self.split(data) else { return Ok(None) };
+            let mut text = copied(body)?;
+            match self.open(nonce, aad, &mut text) {
+                Ok(plaintext) => new_bytes(py, plaintext).map(Some),
+                Err(_) if self.key.is_wiped() => Err(wiped()), // then nothing can be said of the value
+                Err(_) => Ok(None),
+            }
+        })
     }
 
     fn __reduce__(&self) -> PyResult<()> {

@@ -50,45 +50,46 @@ impl FieldCore {
         let values: Vec<_> = values.iter().collect();
         let mut batch = Batch::new(values.len(), second);
         for (position, value) in values.iter().enumerate().filter(|(_, value)| !value.is_none()) {
-            let added = self.with_plaintext(py, value, |kind, body| batch.add(value, kind, body, first));
-            match added.inspect_err(|error| note_position(py, error, position))? {
-                Some(added) => added?,
-                None => return Ok(None),
+            if !self.add(&mut batch, value, first).inspect_err(|error| note_position(py, error, position))? {
+                return Ok(None);
             }
         }
-        let mut sealed = Vec::with_capacity(batch.len());
-        if batch.len() > 0 && !self.seal_batch(py, tenant, &batch, &mut sealed)? {
-            return Ok(None);
-        }
-        with_nones(py, values, sealed).map(Some)
+        self.seal_batch(py, tenant, &batch, &values)
     }
 
-    /// Add a value of the field's to a batch. Return False, or an error, if Python decides.
+    /// Add a value of the field's to a batch, with its context. Return False, or an error, if Python decides.
     #[inline]
-    pub fn add<'a>(&'a self, batch: &mut Batch<'a>, value: &'a Bound<'_, PyAny>) -> PyResult<bool> {
-        let added = self.with_plaintext(value.py(), value, |kind, body| batch.add(value, kind, body, &self.own))?;
+    pub fn add<'a>(&self, batch: &mut Batch<'a>, value: &'a Bound<'_, PyAny>, context: &'a [u8]) -> PyResult<bool> {
+        let added = self.with_plaintext(value.py(), value, |kind, body| batch.add(value, kind, body, context))?;
         added.transpose().map(|added| added.is_some())
     }
 
-    /// Seal a batch for a tenant. Return False, or an error, if Python decides.
+    /// Return a batch sealed for a tenant, and None for each value that is None. None, or an error: Python decides.
     pub fn seal_batch<'py>(
         &self,
         py: Python<'py>,
         tenant: Option<&Bound<'py, PyAny>>,
         batch: &Batch<'_>,
-        sealed: &mut Vec<Bound<'py, PyBytes>>,
-    ) -> PyResult<bool> {
-        let Some(writer) = self.writer(py, tenant)? else { return Ok(false) };
-        let writer = writer.get();
-        let Ok(number) = u32::try_from(batch.len()) else { return Ok(false) };
-        // If the salt has fewer left, what was taken is dropped.
-        if writer.take(number) < number {
-            return Ok(false);
+        values: &[Bound<'py, PyAny>],
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let mut sealed = Vec::with_capacity(batch.len());
+        if batch.len() > 0 {
+            let Some(writer) = self.writer(py, tenant)? else { return Ok(None) };
+            let writer = writer.get();
+            let Ok(number) = u32::try_from(batch.len()) else { return Ok(None) };
+            // If the salt has fewer left, what was taken is dropped.
+            if writer.take(number) < number {
+                return Ok(None);
+            }
+            let put = |value| {
+                sealed.push(value);
+                Ok(())
+            };
+            if !batch.seal(py, &self.system, writer, put)? {
+                return Ok(None);
+            }
         }
-        batch.seal(py, &self.system, writer, |value| {
-            sealed.push(value);
-            Ok(())
-        })
+        with_nones(py, values, sealed).map(Some)
     }
 
     /// Return values of plaintexts, each under the context with it, as many as the salt has messages for.
@@ -187,16 +188,15 @@ fn pieces<'a>(plaintext: &'a Bound<'_, PyAny>) -> PyResult<(u8, Piece<'a>)> {
 }
 
 /// Return what was sealed, in a list with None for each value that is None.
-pub fn with_nones<'py>(
+fn with_nones<'py>(
     py: Python<'py>,
-    values: Vec<Bound<'py, PyAny>>,
+    values: &[Bound<'py, PyAny>],
     sealed: Vec<Bound<'py, PyBytes>>,
 ) -> PyResult<Bound<'py, PyList>> {
     if values.len() == sealed.len() {
         return PyList::new(py, sealed);
     }
     let mut sealed = sealed.into_iter();
-    let all =
-        values.into_iter().map(|value| if value.is_none() { Some(value) } else { sealed.next().map(Bound::into_any) });
+    let all = values.iter().map(|value| if value.is_none() { None } else { sealed.next() });
     PyList::new(py, all.collect::<Vec<_>>())
 }

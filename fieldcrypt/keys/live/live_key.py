@@ -182,7 +182,7 @@ class LiveKey(CachedKey):
 
     @property
     def xaes(self) -> Cipher:
-        """The cipher itself, for uses that neither sealer nor opener covers."""
+        """The cipher of the data key: for readers, which need that of a salt, and for long values."""
         return self._xaes
 
     def after_fork(self) -> None:

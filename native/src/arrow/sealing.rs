@@ -5,16 +5,13 @@ use pyo3::prelude::*;
 use super::groups::Group;
 use super::plaintexts::Plaintexts;
 use super::rows::Rows;
+use crate::batch::{MOST_VALUES, of_one_draw};
 use crate::cipher::{Refused, Schedules, TAG_SIZE};
 use crate::prepared::{BODY_START, NONCE_SIZE, Writer};
 use crate::system::System;
 
 /// Cells after which it is looked whether the key may still be used.
 pub const PORTION: usize = 65_536;
-
-/// Values and bytes whose nonces are drawn together, at most (SPEC section 3).
-const MOST_VALUES: usize = 4096;
-const MOST_BYTES: usize = 16 << 20;
 
 /// What is encrypted, and how each cell of it is bound to its row.
 pub struct Sealing<'a> {
@@ -72,7 +69,8 @@ impl Sealing<'_> {
         let mut left = cells;
         let mut nonces = [[0; NONCE_SIZE]; MOST_VALUES];
         while !left.is_empty() {
-            let (batch, rest) = left.split_at(self.batch(left));
+            let (batch, rest) =
+                left.split_at(of_one_draw(left.iter().map(|cell| self.plaintexts.size(*cell as usize))));
             left = rest;
             let nonces = &mut nonces[..batch.len()];
             self.system.fill_detached(draws_natively, nonces.as_flattened_mut())?;
@@ -87,16 +85,6 @@ impl Sealing<'_> {
             }
         }
         Ok(Ok(()))
-    }
-
-    /// Return how many of the next cells are encrypted under nonces that are drawn together.
-    fn batch(&self, cells: &[u32]) -> usize {
-        let mut bytes = 0;
-        let fits = |cell: &&u32| {
-            bytes += self.plaintexts.size(**cell as usize);
-            bytes <= MOST_BYTES
-        };
-        cells.iter().take(MOST_VALUES).take_while(fits).count().max(1)
     }
 }
 
