@@ -15,6 +15,8 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
 
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt.spi import FieldGroup
+from tests.support.backends import BACKENDS
 from tests.support.dynamodb import FIRST, DynamoDb
 from tests.support.wiretap import Secrets, wiretap
 
@@ -131,13 +133,14 @@ def test_what_is_plain_on_purpose_may_be_allowed(table: DynamoDb) -> None:
         put(SSN)(table)
 
 
-@pytest.fixture
-def encryptor() -> Encryptor:
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+@pytest.fixture(params=BACKENDS)
+def encryptor(request: pytest.FixtureRequest) -> Encryptor:
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), backend=request.param)
 
 
 USES: dict[str, Callable[[Encryptor], object]] = {
     "encrypted": lambda encryptor: encryptor.field("a.b", str).encrypt(SSN),
+    "encrypted with others": lambda encryptor: FieldGroup([encryptor.field("a.b", str)]).encrypt([SSN]),
     "tagged": lambda encryptor: encryptor.blind_index("a.b").tag(SSN),
     "searched for": lambda encryptor: encryptor.blind_index("a.b").tags(SSN),
 }
@@ -159,6 +162,14 @@ def test_what_was_decrypted_is_secret(table: DynamoDb, encryptor: Encryptor) -> 
     data = field.encrypt(SSN)
     with pytest.raises(AssertionError, match=SSN), wiretap():
         put(field.decrypt(data))(table)
+
+
+def test_what_was_decrypted_with_others_is_secret(table: DynamoDb, encryptor: Encryptor) -> None:
+    """Though it was encrypted elsewhere."""
+    group = FieldGroup([encryptor.field("a.b", str)])
+    data = group.encrypt([SSN])
+    with pytest.raises(AssertionError, match=SSN), wiretap():
+        put(group.decrypt(data)[0])(table)
 
 
 def test_a_ciphertext_is_no_leak(table: DynamoDb, encryptor: Encryptor) -> None:

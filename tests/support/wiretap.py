@@ -1,9 +1,9 @@
 """Reads along what this process sends to AWS, and looks for plaintext in it.
 
 Every client of boto3, of any session, and every model of PynamoDB sends through one method of botocore, every client of
-aioboto3 through one of aiobotocore, and every value
-of every field goes through `Field`, `FieldGroup`, `BlindIndex` and `encrypt_fields`: all are watched there, so that no
-client and no value can be forgotten. What fixtures of a wider scope than a test did before it is not seen.
+aioboto3 through one of aiobotocore, and every value of every field goes through `Field`, `FieldGroup`, `BlindIndex` and
+`encrypt_fields`, or what these have natively: all are watched there, so that no client and no value can be forgotten.
+What fixtures of a wider scope than a test did before it is not seen.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from botocore.httpsession import URLLib3Session
 
 from fieldcrypt import BlindIndex, Field
 from fieldcrypt.spi import FieldGroup, encrypt_fields
+from tests.support.backends import NATIVE
 
 __all__ = ["Secrets", "wiretap"]
 
@@ -137,6 +138,8 @@ def wiretap(*, aio: bool = False) -> Iterator[Secrets]:
         for owner, name in ((Field, "encrypt"), (FieldGroup, "encrypt"), (BlindIndex, "tag"), (BlindIndex, "tags")):
             _watch(patch, owner, name, lambda call, _: secrets.add(call))
         _watch(patch, Field, "decrypt", lambda _, result: secrets.add(result))
+        if NATIVE is not None:
+            _watch_natively(patch, secrets)
         _watch_batches(patch, secrets)
         send = URLLib3Session.send
 
@@ -175,6 +178,33 @@ def _watch(patch: pytest.MonkeyPatch, owner: Any, name: str, note: Callable[[Any
         return result
 
     patch.setattr(owner, name, watched)
+
+
+def _watch_natively(patch: pytest.MonkeyPatch, secrets: Secrets) -> None:
+    """Note what goes through native fields and groups, whose methods are in slots of each of them."""
+    from fieldcrypt.native.field import NativeField
+    from fieldcrypt.native.group import NativeGroup
+
+    for owner in (NativeField, NativeGroup):
+        _watch_slot(patch, owner, "encrypt", lambda call, _: secrets.add(call))
+        _watch_slot(patch, owner, "decrypt", lambda _, result: secrets.add(result))
+
+
+def _watch_slot(patch: pytest.MonkeyPatch, owner: Any, name: str, note: Callable[[Any, Any], None]) -> None:
+    """Note the first argument and the result of each call of what objects have in a slot."""
+    slot = getattr(owner, name)
+
+    def watched(self: Any) -> Callable[..., Any]:
+        method = slot.__get__(self)
+
+        def call(value: Any, **how: Any) -> Any:
+            result = method(value, **how)
+            note(value, result)
+            return result
+
+        return call
+
+    patch.setattr(owner, name, property(watched, slot.__set__))
 
 
 def _watch_batches(patch: pytest.MonkeyPatch, secrets: Secrets) -> None:
