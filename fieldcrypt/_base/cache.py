@@ -42,6 +42,11 @@ class GenerationCache(Generic[K, V]):
             self.recent.clear()
         self.recent[key] = value
 
+    def drop(self, key: K) -> None:
+        """Forget an entry, if there is one."""
+        self.recent.pop(key, None)
+        self._older.pop(key, None)
+
     def narrow(self, limit: int) -> None:
         """Lower the limit; it never rises above the one that the cache was made with."""
         self._limit = min(self._most, limit)

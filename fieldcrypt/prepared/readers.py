@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from fieldcrypt import _system
 from fieldcrypt._base.cache import GenerationCache
 from fieldcrypt.backends.python import Crypt
 from fieldcrypt.errors import ConfigurationError, DecryptionError
@@ -103,6 +104,8 @@ class Readers:
         reader: Reader = self._made(data[PREFIX], key, infix, anyone)
         self._cache.narrow(keyring.policy.max_cached_keys)
         self._cache.put(data[PREFIX], reader)
+        if key.at_hand_until <= _system.monotonic():
+            self._cache.drop(data[PREFIX])  # ended, perhaps by close(), which is past: it serves its caller only
         return reader
 
     def _is_of(self, reader: Any, key: LiveKey, infix: bytes) -> bool:

@@ -68,6 +68,8 @@ class Writers:
         writer: Writer = self._made(head, infix, key.sealer(), lease)
         self._cache.narrow(keyring.policy.max_cached_keys)
         self._cache.put(tenant, writer)
+        if lease.at_hand_until <= _system.monotonic():
+            self._cache.drop(tenant)  # ended, perhaps by close(), which is past: it serves its caller only
         return writer
 
     def _made(self, head: bytes, infix: bytes, sealer: Any, lease: Lease) -> Any:

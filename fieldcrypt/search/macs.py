@@ -145,6 +145,8 @@ class IndexMacs:
         if lease.keys:
             self._prepared.narrow(most)
             self._prepared.put(tenant, prepared)
+        if lease.at_hand_until <= _system.monotonic():
+            self._prepared.drop(tenant)  # ended, perhaps by close(), which is past: it serves its caller only
         return prepared
 
 

@@ -219,14 +219,17 @@ impl Cipher {
     }
 
     /// Wipe the key, and all keys that salts have selected.
-    fn wipe(&self) {
-        let mut subkeys = self.subkeys.lock().unwrap_or_else(PoisonError::into_inner); // so that none is made meanwhile
-        self.key.wipe();
-        for (_, subkey) in subkeys.drain() {
-            if let Some(subkey) = subkey.upgrade() {
-                subkey.wipe();
+    fn wipe(&self) -> PyResult<()> {
+        guarded(|| {
+            let mut subkeys = self.subkeys.lock().unwrap_or_else(PoisonError::into_inner); // so that none is made now
+            self.key.wipe();
+            for (_, subkey) in subkeys.drain() {
+                if let Some(subkey) = subkey.upgrade() {
+                    subkey.wipe();
+                }
             }
-        }
+            Ok(())
+        })
     }
 
     fn __reduce__(&self) -> PyResult<()> {

@@ -91,10 +91,12 @@ impl FieldCore {
         writers: Py<PyDict>,
         readers: Py<PyDict>,
         system: (Py<PyDict>, Py<PyAny>, Py<PyAny>),
-    ) -> Self {
-        let system = System::new(system.0, system.1, system.2);
-        let (kind, last) = (Kind::named(type_name), Mutex::new(None));
-        Self { field, kind, own, system, writers, readers, last, rows_are_last, row_context }
+    ) -> PyResult<Self> {
+        guarded(|| {
+            let system = System::new(system.0, system.1, system.2);
+            let (kind, last) = (Kind::named(type_name), Mutex::new(None));
+            Ok(Self { field, kind, own, system, writers, readers, last, rows_are_last, row_context })
+        })
     }
 
     #[pyo3(signature = (value, *, tenant=None, context=None))]

@@ -52,14 +52,17 @@ mod fieldcrypt_native {
 
     /// Return why keys are not, or not all, in locked pages that no core dump has; None if they are.
     #[pyfunction]
-    fn memory_fault() -> Option<&'static str> {
-        memory::fault()
+    fn memory_fault() -> PyResult<Option<&'static str>> {
+        panic::guarded(|| Ok(memory::fault()))
     }
 
     /// Lock the pages of keys again, in a forked child.
     #[pyfunction]
-    fn lock_memory() {
-        memory::lock_again();
+    fn lock_memory() -> PyResult<()> {
+        panic::guarded(|| {
+            memory::lock_again();
+            Ok(())
+        })
     }
 
     #[pymodule_init]

@@ -138,8 +138,11 @@ impl Mac {
     }
 
     /// Wipe the key, also in all that were fed.
-    fn wipe(&self) {
-        self.family.wipe();
+    fn wipe(&self) -> PyResult<()> {
+        guarded(|| {
+            self.family.wipe();
+            Ok(())
+        })
     }
 
     fn __reduce__(&self) -> PyResult<()> {

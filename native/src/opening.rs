@@ -30,11 +30,11 @@ impl FieldCore {
         let Some((prefix, _)) = data.split_first_chunk::<PREFIX_SIZE>() else { return Ok(None) };
         let Some(reader) = self.reader_of(py, prefix)? else { return Ok(None) };
         let reader = reader.get();
-        let now = match *now {
+        let moment = match *now {
             Some(now) => now,
             None => *now.insert(self.system.monotonic(py)?),
         };
-        if reader.is_over(py, now)? {
+        if reader.is_over(py, moment)? {
             self.forget(); // there may be another one of a later live key
             return Ok(None);
         }
@@ -45,7 +45,7 @@ impl FieldCore {
         let (first, second) = binding.parts(&self.own);
         with_joined([reader.head(), first, second], |aad| {
             with_copy(body, |text| match reader.open(nonce, aad, text) {
-                Ok(plaintext) => Ok(Some(self.value(plaintext, whole, tenant))),
+                Ok(plaintext) => Ok(Some(self.value(plaintext, whole, tenant, now))),
                 Err(_) => Ok(None),
             })
         })
@@ -92,11 +92,13 @@ impl FieldCore {
         plaintext: &[u8],
         data: &Bound<'py, PyBytes>,
         tenant: Option<&Bound<'py, PyAny>>,
+        now: &mut Option<f64>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = data.py();
         if let Some(value) = self.kind.decoded(py, plaintext)? {
             return Ok(value);
         }
+        *now = None; // Python may take its time
         let plaintext = new_bytes(py, plaintext)?;
         self.field.bind(py).call_method1(pyo3::intern!(py, "decode_slowly"), (plaintext, data, tenant))
     }

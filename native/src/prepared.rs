@@ -111,13 +111,21 @@ impl Writer {
 impl Writer {
     /// Args: the first bytes of values, the key record after its length or nothing, the field's context, a sealer, a lease.
     #[new]
-    fn new(head: [u8; HEAD_SIZE], infix: Vec<u8>, context: Vec<u8>, sealer: Py<Sealer>, lease: Py<PyAny>) -> Self {
-        let mut prefix = [0; PREFIX_SIZE];
-        prefix[..HEAD_SIZE].copy_from_slice(&head);
-        prefix[HEAD_SIZE..].copy_from_slice(&sealer.get().salt);
-        let aad = [head.as_slice(), &context].concat();
-        let key = sealer.get().key.clone();
-        Self { prefix, infix, aad, key, sealer, lease: Deadline(lease) }
+    fn new(
+        head: [u8; HEAD_SIZE],
+        infix: Vec<u8>,
+        context: Vec<u8>,
+        sealer: Py<Sealer>,
+        lease: Py<PyAny>,
+    ) -> PyResult<Self> {
+        guarded(|| {
+            let mut prefix = [0; PREFIX_SIZE];
+            prefix[..HEAD_SIZE].copy_from_slice(&head);
+            prefix[HEAD_SIZE..].copy_from_slice(&sealer.get().salt);
+            let aad = [head.as_slice(), &context].concat();
+            let key = sealer.get().key.clone();
+            Ok(Self { prefix, infix, aad, key, sealer, lease: Deadline(lease) })
+        })
     }
 
     #[getter]
@@ -207,9 +215,11 @@ impl Reader {
         live_key: Py<PyAny>,
         tenant: Py<PyAny>,
         anyone: bool,
-    ) -> Self {
-        let aad = [&prefix[..HEAD_SIZE], &context].concat();
-        Self { prefix, infix, aad, key: subkey.0.clone(), live_key: Deadline(live_key), tenant, anyone }
+    ) -> PyResult<Self> {
+        guarded(|| {
+            let aad = [&prefix[..HEAD_SIZE], &context].concat();
+            Ok(Self { prefix, infix, aad, key: subkey.0.clone(), live_key: Deadline(live_key), tenant, anyone })
+        })
     }
 
     #[getter]
@@ -225,7 +235,7 @@ impl Reader {
     /// Return True if a caller who names this tenant, or nobody, may read.
     #[pyo3(name = "is_for")]
     fn is_for_tenant(&self, py: Python<'_>, tenant: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
-        self.is_for(py, tenant)
+        guarded(|| self.is_for(py, tenant))
     }
 
     /// Return the plaintext of a value; None if it is not authentic.

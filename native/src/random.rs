@@ -19,7 +19,9 @@ pub fn fill(buffer: &mut [u8]) -> PyResult<()> {
 #[cfg(feature = "fips")]
 #[pyfunction]
 pub fn salt(py: Python<'_>) -> PyResult<Bound<'_, pyo3::types::PyBytes>> {
-    let mut drawn = [0; crate::cipher::SALT_SIZE];
-    fill(&mut drawn)?;
-    Ok(pyo3::types::PyBytes::new(py, &drawn))
+    crate::panic::guarded(|| {
+        let mut drawn = [0; crate::cipher::SALT_SIZE];
+        fill(&mut drawn)?;
+        Ok(pyo3::types::PyBytes::new(py, &drawn))
+    })
 }

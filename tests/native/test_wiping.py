@@ -5,16 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError, LocalKeyProvider, MemoryKeyStore
+from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError, LocalKeyProvider, MemoryKeyStore, WrappedKey
 from fieldcrypt.errors import KeyWipedError, NativeError
 
 native: Any = pytest.importorskip("fieldcrypt_native")
@@ -23,6 +25,45 @@ SECRET = bytes(range(32))
 SALT = bytes(12)
 THREADS = 8
 ROUNDS = 150
+
+
+# Several threads that ask a cipher which was wiped, and change turns all the time.
+ASKING = """
+import sys, threading
+import fieldcrypt_native
+from fieldcrypt.errors import KeyWipedError
+sys.setswitchinterval(1e-6)
+cipher = fieldcrypt_native.Cipher(bytes(32))
+cipher.wipe()
+
+def ask():
+    for _ in range(20_000):
+        try:
+            cipher.cipher(bytes(12))
+        except KeyWipedError:
+            pass
+
+threads = [threading.Thread(target=ask) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print("refused")
+"""
+
+
+class HeldUp(LocalKeyProvider):
+    """A key provider that takes its time if it is told so."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(key)
+        self.holds_up, self.came, self.goes_on = threading.Event(), threading.Event(), threading.Event()
+
+    def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
+        if self.holds_up.is_set():
+            self.came.set()
+            self.goes_on.wait(60)
+        return super().unwrap(wraps, context)
 
 
 @pytest.fixture
@@ -85,6 +126,35 @@ class TestWiped:
         (key,) = encryptor._configured().live_keys._keys.all(lambda _: True)
         encryptor.data_keys.shred("a", by="test")
         assert key.is_wiped
+
+    def test_those_who_ask_a_wiped_cipher_together_do_not_wait_for_each_other(self) -> None:
+        """Their errors are made by Python, which runs other threads meanwhile: so no lock is held."""
+        finished = subprocess.run([sys.executable, "-c", ASKING], env=os.environ, capture_output=True, timeout=60)
+        assert finished.stdout == b"refused\n"
+
+    @pytest.mark.parametrize("let_go", [Encryptor.close, Encryptor.forget])
+    @pytest.mark.parametrize("work", ["decrypt", "encrypt", "tag"])
+    def test_a_key_that_is_fetched_meanwhile_is_not_kept(self, let_go: Callable[[Encryptor], None], work: str) -> None:
+        """It serves who waits for it. Nothing that was prepared with it stays behind, where nobody would wipe it."""
+        provider = HeldUp(os.urandom(32))
+        encryptor = Encryptor(provider, MemoryKeyStore(), backend=_backend())
+        field, index = encryptor.field("a.b", str), encryptor.blind_index("a.b", str)
+        data = field.encrypt("Ann")
+        index.tag("Ann")
+        encryptor.forget()
+        works = {
+            "decrypt": lambda: field.decrypt(data),
+            "encrypt": lambda: field.encrypt("Ann"),
+            "tag": lambda: index.tag("Ann"),
+        }
+        with ThreadPoolExecutor(1) as thread:
+            provider.holds_up.set()
+            done = thread.submit(works[work])
+            assert provider.came.wait(60)
+            let_go(encryptor)
+            provider.goes_on.set()
+            assert done.result(60)
+        assert [*field._readers.recent, *field._writers.recent, *index._macs._recent] == []
 
     def test_an_evicted_key_serves_those_who_have_it(self) -> None:
         """A call may need more keys than are kept."""
@@ -160,6 +230,15 @@ class TestFork:
         assert said[17:29] != before[17:29]
         assert field.decrypt(said) == "Ann"
 
+    @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux shows what is locked")
+    def test_a_child_locks_the_pages_of_keys_again(self, encryptor: Encryptor) -> None:
+        """It inherits keys, but not that their pages are locked."""
+        field = encryptor.field("a.b", str)
+        field.encrypt("Ann")
+        if native.memory_fault() is not None:
+            pytest.skip("this process may lock no memory")
+        assert int(_in_child(lambda: b"%d" % _locked())) == _locked() > 0
+
     def test_a_child_of_a_busy_process_goes_on(self, encryptor: Encryptor) -> None:
         """No thread holds a lock of the native core while another one forks."""
         field, index = encryptor.field("a.b", str), encryptor.blind_index("a.b", str)
@@ -182,6 +261,12 @@ class TestFork:
             over.set()
             for thread in threads:
                 thread.join()
+
+
+def _locked() -> int:
+    """How much memory this process has locked, in KiB."""
+    (line,) = (each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith("VmLck"))
+    return int(line.split()[1])
 
 
 def _in_child(work: Callable[[], bytes]) -> bytes:

@@ -12,6 +12,7 @@ use super::groups::Group;
 use super::rows::Rows;
 use super::sealing::PORTION;
 use crate::cipher::{Refused, Schedules};
+use crate::memory::clear_registers;
 use crate::prepared::{PREFIX_SIZE, Reader};
 
 /// What is decrypted, and how each cell of it is bound to its row.
@@ -65,9 +66,12 @@ impl Opening<'_> {
         for mut cells in group.cells.chunks(PORTION) {
             let mut readers = Readers::default(); // new ones, so that it is looked whether their keys may still be used
             loop {
-                let Ok(done) = py.detach(|| self.open_known(&mut readers, cells, slices)) else {
-                    return Ok(Err(Refused));
-                };
+                let opened = py.detach(|| {
+                    let opened = self.open_known(&mut readers, cells, slices);
+                    clear_registers();
+                    opened
+                });
+                let Ok(done) = opened else { return Ok(Err(Refused)) };
                 cells = &cells[done..];
                 let Some(cell) = cells.first() else { break };
                 let row = self.row(*cell);

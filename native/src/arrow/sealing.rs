@@ -7,6 +7,7 @@ use super::plaintexts::Plaintexts;
 use super::rows::Rows;
 use crate::batch::{MOST_VALUES, of_one_draw};
 use crate::cipher::{Refused, Schedules, TAG_SIZE};
+use crate::memory::clear_registers;
 use crate::prepared::{BODY_START, NONCE_SIZE, Writer};
 use crate::system::System;
 
@@ -49,7 +50,11 @@ impl Sealing<'_> {
             if writer.infix().len() != infix {
                 return Ok(Err(Refused));
             }
-            let sealed = py.detach(|| self.seal_portion(draws_natively, writer, &key, cells, out));
+            let sealed = py.detach(|| {
+                let sealed = self.seal_portion(draws_natively, writer, &key, cells, out);
+                clear_registers();
+                sealed
+            });
             if let Err(Refused) = sealed? {
                 return Ok(Err(Refused));
             }
