@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Final
 
@@ -65,3 +66,6 @@ class NativeBackend:
 
 
 NATIVE = NativeBackend()
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=native.lock_memory)  # a child inherits keys, but not that their pages are locked
