@@ -71,6 +71,7 @@ class Keyring:
         self.store = store
         self.policy = policy
         self.events = events
+        self.backend = backend
         self.reads_self_contained = store is None if read_self_contained is None else read_self_contained
         self._background = Background()
         self._lost_time = LostTime(self._bring_forward)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 
 from fieldcrypt import _system
+from fieldcrypt.backends import Backend
 from fieldcrypt.cli.doctor.causes import explain
 from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.cli.doctor.tenant_regions import TenantRegions
@@ -51,12 +52,14 @@ class DataKeyExamination:
         data_keys: of the key store.
         regions: of each tenant, by name, with a provider that works in that region alone.
         tenant: the only one whose data keys this role may open; None if it may open all.
+        backend: derives from data keys.
     """
 
-    def __init__(self, data_keys: DataKeys, regions: TenantRegions, tenant: str | None) -> None:
+    def __init__(self, data_keys: DataKeys, regions: TenantRegions, tenant: str | None, backend: Backend) -> None:
         self._data_keys = data_keys
         self._regions = regions
         self._tenant = tenant
+        self._backend = backend
         self._total = 0
         self._opened = dict.fromkeys(regions.for_tenant(tenant) if tenant is not None else regions.shared, 0)
         self._closed: set[str] = set()  # regions that refused or could not be reached
@@ -138,7 +141,7 @@ class DataKeyExamination:
         if place in self._closed:
             return None  # reported once for all
         try:
-            DataKey(provider.unwrap(record.wraps, record.context())).verify(record)
+            DataKey(provider.unwrap(record.wraps, record.context()), self._backend).verify(record)
         except KeyProviderError as error:
             self._closed.add(place)
             return error

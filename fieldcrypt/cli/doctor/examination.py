@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from fieldcrypt import _system
+from fieldcrypt.backends import Backend
 from fieldcrypt.cli.doctor.backend import examine_backend
 from fieldcrypt.cli.doctor.causes import explain
 from fieldcrypt.cli.doctor.data_keys import STORE, DataKeyExamination
@@ -48,12 +49,13 @@ def examine(
     for place, there in provider.regions().items():
         on_place(place)
         yield from _examine_key_service(provider, place)
-        yield from _try_out(there, place, tenant, reads_only)
+        yield from _try_out(encryptor._backend, there, place, tenant, reads_only)
     if encryptor.store is None:
         yield Finding(STORE, "readable", Verdict.OK, "there is none: values carry their data keys with them")
         return
     on_place("data keys")
-    yield from DataKeyExamination(encryptor.data_keys, TenantRegions(encryptor.provider), tenant).run(on_progress)
+    regions = TenantRegions(encryptor.provider)
+    yield from DataKeyExamination(encryptor.data_keys, regions, tenant, encryptor._backend).run(on_progress)
     yield from _examine_claims(encryptor.store)
 
 
@@ -82,9 +84,11 @@ def _examine_key_service(provider: KeyProvider, place: str) -> Iterator[Finding]
             yield from kms.examine_region(there, place, each.wrapping_keys())
 
 
-def _try_out(provider: KeyProvider, place: str, tenant: str | None, reads_only: bool) -> Iterator[Finding]:
+def _try_out(
+    backend: Backend, provider: KeyProvider, place: str, tenant: str | None, reads_only: bool
+) -> Iterator[Finding]:
     """Wrap and unwrap an unused data key."""
-    data_key = DataKey.generate()
+    data_key = DataKey.generate(backend)
     context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), tenant)
     if reads_only:
         return

@@ -114,7 +114,7 @@ def _names_of(target: KeyProvider, tenant: str | None) -> Sequence[str]:
 
 def _check_that_it_reads(found: Encryptor, target: KeyProvider, tenant: str | None) -> None:
     """Wrap an unused data key, and check that the Encryptor could still read."""
-    data_key = DataKey.generate()
+    data_key = DataKey.generate(found._backend)
     context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), tenant)
     try:
         wraps = target.for_tenant(tenant).wrap(data_key.secret, context)

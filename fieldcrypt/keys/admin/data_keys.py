@@ -178,7 +178,9 @@ class DataKeys:
         """
         provider, vouches = self._source(accept_public_key, accept_foreign_keys)
         target = self._target(provider, to, tenant, to_default)
-        rewrapping = Rewrapping(self._store, provider, target, tenant=tenant, vouches=vouches)
+        rewrapping = Rewrapping(
+            self._store, provider, target, tenant=tenant, vouches=vouches, backend=self._keyring.backend
+        )
         return self._run(rewrapping, dry_run, on_progress)
 
     def move(self, tenant: str, *, on_progress: Callable[[Progress], object] | None = None) -> MoveReport:
@@ -238,7 +240,7 @@ class DataKeys:
             KeyProviderError, KeyStoreError: it could not start. Later failures are in the report.
         """
         provider, vouches = self._source(accept_public_key, accept_foreign_keys)
-        work = Rewrapping(self._store, provider, provider, repair=True, vouches=vouches)
+        work = Rewrapping(self._store, provider, provider, repair=True, vouches=vouches, backend=self._keyring.backend)
         return self._run(work, dry_run, on_progress)
 
     def unvouched(self) -> Iterator[KeyRecord]:

@@ -10,6 +10,7 @@ import enum
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
+from fieldcrypt.backends import PYTHON, Backend
 from fieldcrypt.errors import ConfigurationError, FieldcryptError, KeyProviderError, KeyShreddedError, located
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.admin.claims import refresh_claim
@@ -68,6 +69,7 @@ class Rewrapping:
         repair: only add missing wraps, and keep those under other keys.
         vouches: returns True for a record that cannot have been planted; others are left alone.
         tenant: whose records alone; None for all.
+        backend: derives from data keys.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Rewrapping:
         repair: bool = False,
         vouches: Callable[[KeyRecord], bool] = lambda _: True,
         tenant: str | None = None,
+        backend: Backend = PYTHON,
     ) -> None:
         self._store = store
         self._source = source
@@ -86,6 +89,7 @@ class Rewrapping:
         self._repair = repair
         self._vouches = vouches
         self._tenant = tenant
+        self._backend = backend
         self._restricted: dict[tuple[KeyProvider, frozenset[str]], KeyProvider] = {}  # the target, for some keys alone
 
     def needed(self, record: KeyRecord | Tombstone) -> bool:
@@ -220,14 +224,14 @@ class Rewrapping:
         own, others, missing = self._sorted(record)
         context = record.context()
         source, target = (each.for_tenant(record.tenant) for each in (self._source, self._target))
-        data_key = DataKey(source.unwrap(record.wraps, context))
+        data_key = DataKey(source.unwrap(record.wraps, context), self._backend)
         data_key.verify(record)
         made = self._wrapping_with(target, missing).wrap(data_key.secret, context) if missing else []
         new = [wrap for wrap in made if target.wrapping_key(wrap.name) in missing]
         # Before they are written: a reader with the target's keys tries no other wrap if one of its own is not
         # authentic.
         for wrap in new or own:
-            DataKey(target.unwrap([wrap], context)).verify(record)
+            DataKey(target.unwrap([wrap], context), self._backend).verify(record)
         if new:
             both = data_key.seal(record._replace(wraps=sorted_wraps([*own, *new, *others])))
             if not self._store.replace(record, both) or self._store.get(record.key_id) != both:

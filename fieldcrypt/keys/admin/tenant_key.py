@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from fieldcrypt import _system
@@ -13,7 +13,7 @@ from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.data_key import DataKey
-from fieldcrypt.keys.record.record import KeyRecord, KeyState, Purpose, check_tenant, wrap_context
+from fieldcrypt.keys.record.record import KeyRecord, KeyState, Purpose, WrappedKey, check_tenant, wrap_context
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.progress import Progress
@@ -45,10 +45,10 @@ def check_tenant_key(keyring: Keyring, tenant: str, others: Iterable[str], entri
         DecryptionError, KeyProviderError: the key cannot be used.
     """
     provider = own_provider(keyring, tenant)
-    data_key = DataKey.generate()
+    data_key = DataKey.generate(keyring.backend)
     context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), tenant)
     wraps = provider.wrap(data_key.secret, context)
-    if not provider.write_only and DataKey(provider.unwrap(wraps, context)).key_id != data_key.key_id:
+    if not provider.write_only and _unwrapped(keyring, provider, wraps, context).key_id != data_key.key_id:
         raise DecryptionError("the wrapping key unwrapped another data key than it had wrapped")
     for other in others:
         if other != tenant:
@@ -98,21 +98,23 @@ def move(
         KeyProviderError, KeyStoreError: it could not start, or a data key could not be made.
     """
     provider = own_provider(keyring, tenant)
-    rewrapping = Rewrapping(store, provider, provider, tenant=tenant, vouches=keyring.vouches)
+    rewrapping = Rewrapping(store, provider, provider, tenant=tenant, vouches=keyring.vouches, backend=keyring.backend)
     made: list[KeyRecord] = []
     for purpose in Purpose:
-        newest = _newest(provider, _records(store, tenant, purpose))
+        newest = _newest(keyring, provider, _records(store, tenant, purpose))
         if newest is not None and rewrapping.needed(newest.stored) and not keyring.uses_own_keys(tenant):
             made.append(rotate(purpose))
     rewrapped = rewrapping.run(on_progress=on_progress)
     return MoveReport(
-        made, rewrapped, [old for purpose in Purpose for old in _followed(provider, store, tenant, purpose)]
+        made, rewrapped, [old for purpose in Purpose for old in _followed(keyring, provider, store, tenant, purpose)]
     )
 
 
-def _followed(provider: KeyProvider, store: KeyStore, tenant: str, purpose: Purpose) -> list[KeyRecord]:
+def _followed(
+    keyring: Keyring, provider: KeyProvider, store: KeyStore, tenant: str, purpose: Purpose
+) -> list[KeyRecord]:
     records = _records(store, tenant, purpose)
-    newest = _newest(provider, records)
+    newest = _newest(keyring, provider, records)
     return [each for each in records if each.state is KeyState.ACTIVE and newest is not None and each != newest.stored]
 
 
@@ -121,12 +123,12 @@ def _records(store: KeyStore, tenant: str, purpose: Purpose) -> list[KeyRecord]:
     return sorted(records, key=lambda record: (record.created, record.key_id))
 
 
-def _newest(provider: KeyProvider, records: list[KeyRecord]) -> AuthenticRecord | None:
+def _newest(keyring: Keyring, provider: KeyProvider, records: list[KeyRecord]) -> AuthenticRecord | None:
     """Return the newest authentic one of a tenant's records; None if there are none."""
     refused: DecryptionError | None = None
     for record in reversed(records):
         try:
-            return AuthenticRecord(record, DataKey(provider.unwrap(record.wraps, record.context())))
+            return AuthenticRecord(record, _unwrapped(keyring, provider, record.wraps, record.context()))
         except DecryptionError as error:
             refused = error
     if refused is not None:
@@ -135,6 +137,12 @@ def _newest(provider: KeyProvider, records: list[KeyRecord]) -> AuthenticRecord 
             f"KeyProviderChain(its own, the default) for it in all processes first ({refused})"
         )
     return None
+
+
+def _unwrapped(
+    keyring: Keyring, provider: KeyProvider, wraps: Sequence[WrappedKey], context: Mapping[str, str]
+) -> DataKey:
+    return DataKey(provider.unwrap(wraps, context), keyring.backend)
 
 
 def _check_names(provider: KeyProvider, tenant: str, names: Iterable[str], whose: str) -> None:
