@@ -33,7 +33,7 @@ NATIVE_TESTS := tests/native tests/core tests/format tests/columns tests/search 
 # Each wheel serves all Pythons from 3.11 on. Zig links them, so that they run with C libraries as old as their names say.
 WHEELS := x86_64-unknown-linux-gnu:manylinux_2_17 aarch64-unknown-linux-gnu:manylinux_2_17 x86_64-unknown-linux-musl:musllinux_1_2
 
-.PHONY: cargo native native-beside native-check test-native test-native-long wheels
+.PHONY: cargo native native-beside native-check test-native test-native-fips test-native-long wheels
 .PHONY: demo test test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys test-long-values test-search fuzz lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
@@ -98,6 +98,13 @@ native-beside: cargo $(VENV)/.stamp $(MATURIN)/.stamp
 # What is quick and uses keys, with the native core. Any test can be named instead: make test-native ARGS=tests/sqlalchemy
 test-native: native-beside $(VENV)/.mariadb $(MINISTACK)/.stamp
 	PYTHONPATH=$(abspath $(NATIVE)) FIELDCRYPT_BACKEND=native $(BIN)/pytest $(or $(ARGS),$(NATIVE_TESTS))
+
+# The same with the FIPS build, which needs Go too and takes minutes the first time.
+test-native-fips: cargo $(VENV)/.stamp
+	@command -v go >/dev/null || { echo "The FIPS module is built with Go, and there is none here." >&2; exit 1; }
+	cd native && cargo build --release --quiet --no-default-features --features extension-module,fips --target-dir $(abspath $(NATIVE))-fips/target
+	cp $(NATIVE)-fips/target/release/libfieldcrypt_native.so $(NATIVE)-fips/fieldcrypt_native.abi3.so
+	PYTHONPATH=$(abspath $(NATIVE))-fips FIELDCRYPT_BACKEND=native-fips $(BIN)/pytest $(or $(ARGS),tests/native tests/core tests/format tests/keys)
 
 # A million values through both backends.
 test-native-long: native-beside

@@ -17,6 +17,7 @@ from fieldcrypt import Encryptor, KeyPolicy, LocalKeyProvider, MemoryKeyStore, _
 from fieldcrypt.format.envelope import PREFIX
 from fieldcrypt.keys.live import live_key
 from tests.conftest import Clock
+from tests.support.backends import fixes_nonces
 from tests.support.doubles import CountingProvider, Gate, until_waiting
 from tests.support.processes import in_child
 
@@ -134,6 +135,7 @@ class TestFork:
             thread.join()
 
 
+@fixes_nonces
 def test_salts_and_nonces_are_drawn_anew(encryptor: Encryptor, monkeypatch: pytest.MonkeyPatch) -> None:
     """All 24 bytes of a nonce come from the operating system, the last 12 anew for every message."""
     drawn: list[bytes] = []

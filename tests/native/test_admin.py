@@ -12,8 +12,9 @@ from fieldcrypt.cli.doctor.examination import examine
 from fieldcrypt.cli.doctor.finding import Verdict
 from fieldcrypt.cli.keys.rewrapping import _check_that_it_reads
 from fieldcrypt.keys.providers.provider import KeyProvider
+from tests.support.backends import NATIVE, needs_native
 
-pytest.importorskip("fieldcrypt_native")
+pytestmark = needs_native
 
 
 @pytest.fixture(autouse=True)
@@ -28,10 +29,7 @@ def nothing_derives_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _encryptor(provider: KeyProvider) -> Encryptor:
-    import fieldcrypt_native as native
-
-    backend = "native-fips" if native.CRYPTOGRAPHY == "aws-lc-fips" else "native"
-    return Encryptor(provider, MemoryKeyStore(), backend=backend)
+    return Encryptor(provider, MemoryKeyStore(), backend=NATIVE)
 
 
 def test_rewrapping_and_repairing() -> None:

@@ -34,7 +34,7 @@ from fieldcrypt.columns.buffers import Rows, decrypt_chunks, encrypt_chunks
 from fieldcrypt.format.envelope import NONCE, SALT
 from fieldcrypt.keys.live import live_key
 from fieldcrypt.prepared.writers import Writers
-from tests.support.backends import NATIVE
+from tests.support.backends import BACKENDS, NATIVE, fixes_nonces
 from tests.support.strategies import relaxed
 
 pytestmark = pytest.mark.skipif(NATIVE is None, reason="the native core is not built: make native")
@@ -161,15 +161,16 @@ def encrypted(backend: str, kind: Any, column: pa.ChunkedArray, where: dict[str,
 class TestOneTruth:
     """Both backends make the same columns, and each reads the other's."""
 
+    @fixes_nonces
     @given(columns())
     @settings(relaxed, max_examples=400)
     def test_the_same_bytes(self, case: tuple[Any, pa.ChunkedArray, dict[str, Any]]) -> None:
         """Under the same nonces, columns of all types, of slices and chunks, are the same to the first byte."""
         kind, column, where = case
-        ours, theirs = (encrypted(backend, kind, column, where) for backend in ("native", "python"))
+        ours, theirs = (encrypted(backend, kind, column, where) for backend in (NATIVE, "python"))
         assert ours == theirs
         ours.validate(full=True)
-        native, python = (encryptor(backend).field("patients.any", kind) for backend in ("native", "python"))
+        native, python = (encryptor(backend).field("patients.any", kind) for backend in (NATIVE, "python"))
         named = {"type": column.type} if kind is Decimal and column.null_count < len(column) else {}
         found = arrow.decrypt_column(native, theirs, **where, **named)
         found.validate(full=True)
@@ -205,7 +206,7 @@ class TestOneTruth:
     def test_what_does_not_fit(self, kind: Any, type: pa.DataType, values: list[Any]) -> None:
         """It is refused with the same words."""
         texts = []
-        for backend in ("native", "python"):
+        for backend in (NATIVE, "python"):
             field = encryptor(backend).field("patients.any", kind)
             data = pa.array([field.encrypt(value) for value in values])
             with pytest.raises(ValueError, match=r"do not fit|time zone") as caught:
@@ -302,7 +303,7 @@ class TestCrafted:
     """Buffers that nobody's library makes neither crash the process nor give anything away."""
 
     @pytest.mark.parametrize("offsets", [[0, 2**31 - 1, 5], [0, 9, 5], [0, -7, 5], [4, 1, 5], [0, 5, 4]], ids=str)
-    @pytest.mark.parametrize("backend", ["native", "python"])
+    @pytest.mark.parametrize("backend", BACKENDS)
     @pytest.mark.parametrize("type", [pa.string(), pa.binary()], ids=str)
     def test_offsets(self, offsets: list[int], backend: str, type: pa.DataType) -> None:
         """Offsets beyond the data are refused, as values, as what is decrypted and as keys of rows and tenants."""
@@ -324,7 +325,7 @@ class TestCrafted:
             with pytest.raises(ValueError, match="do not fit together"):
                 attempt()
 
-    @pytest.mark.parametrize("backend", ["native", "python"])
+    @pytest.mark.parametrize("backend", BACKENDS)
     def test_texts_that_are_none(self, backend: str) -> None:
         """Bytes that are not UTF-8 are refused, and are not in the error."""
         buffers = [None, pa.py_buffer(np.array([0, 4], "<i4").tobytes()), pa.py_buffer(b"\xff078")]

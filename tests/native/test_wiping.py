@@ -18,6 +18,7 @@ import pytest
 
 from fieldcrypt import ConfigurationError, Encryptor, FieldcryptError, LocalKeyProvider, MemoryKeyStore, WrappedKey
 from fieldcrypt.errors import KeyWipedError, NativeError
+from tests.support.backends import NATIVE
 
 native: Any = pytest.importorskip("fieldcrypt_native")
 
@@ -69,11 +70,7 @@ class HeldUp(LocalKeyProvider):
 @pytest.fixture
 def encryptor() -> Encryptor:
     """With the native core."""
-    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), backend=_backend())
-
-
-def _backend() -> str:
-    return "native-fips" if native.CRYPTOGRAPHY == "aws-lc-fips" else "native"
+    return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), backend=NATIVE)
 
 
 class TestWiped:
@@ -137,7 +134,7 @@ class TestWiped:
     def test_a_key_that_is_fetched_meanwhile_is_not_kept(self, let_go: Callable[[Encryptor], None], work: str) -> None:
         """It serves who waits for it. Nothing that was prepared with it stays behind, where nobody would wipe it."""
         provider = HeldUp(os.urandom(32))
-        encryptor = Encryptor(provider, MemoryKeyStore(), backend=_backend())
+        encryptor = Encryptor(provider, MemoryKeyStore(), backend=NATIVE)
         field, index = encryptor.field("a.b", str), encryptor.blind_index("a.b", str)
         data = field.encrypt("Ann")
         index.tag("Ann")
