@@ -149,7 +149,7 @@ def fixed_randomness() -> Callable[[int], bytes]:
     return draw
 
 
-def encrypted(backend: str, kind: Any, column: pa.ChunkedArray, where: dict[str, Any]) -> pa.ChunkedArray:
+def encrypted(backend: str | None, kind: Any, column: pa.ChunkedArray, where: dict[str, Any]) -> pa.ChunkedArray:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_system, "random_bytes", fixed_randomness())
         field = encryptor(backend).field("patients.any", kind)
