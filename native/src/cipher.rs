@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use zeroize::Zeroizing;
 
+pub use crate::envelope::SALT_SIZE;
 use crate::error::wiped;
 use crate::mac::derived;
 use crate::memory::clear_registers;
@@ -21,7 +22,6 @@ use crate::secret::Slot;
 use crate::short::{copied, new_bytes};
 use crate::stack::scrubbed;
 
-pub const SALT_SIZE: usize = 12;
 pub const TAG_SIZE: usize = 16;
 
 const LABEL: &[u8] = b"fieldcrypt/v1 encryption";
@@ -333,5 +333,56 @@ impl Sealer {
 
     fn __reduce__(&self) -> PyResult<()> {
         Err(PyTypeError::new_err("a cipher holds a key and cannot be pickled"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONCE: &[u8; SALT_SIZE + NONCE_LEN] = b"ABCDEFGHIJKLMNOPQRSTUVWX";
+    const PLAINTEXT: &[u8] = b"XAES-256-GCM";
+
+    /// Key, additional data and ciphertext, as https://c2sp.org/XAES-256-GCM has them, with this nonce and plaintext.
+    const VECTORS: [(u8, &[u8], &str); 2] = [
+        (1, b"", "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271"),
+        (3, b"c2sp.org/XAES-256-GCM", "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"),
+    ];
+
+    #[test]
+    fn the_published_vectors_hold() {
+        for (byte, aad, expected) in VECTORS {
+            let (salt, nonce) = split(*NONCE);
+            let gcm = subkey(&cmac::Key::new(cmac::AES_256, &[byte; 32]).unwrap(), &salt).unwrap();
+            let mut value: Vec<u8> = (0..expected.len())
+                .step_by(2)
+                .map(|at| u8::from_str_radix(&expected[at..at + 2], 16).unwrap())
+                .collect();
+            #[cfg(not(feature = "fips"))]
+            {
+                let mut sealed = PLAINTEXT.to_vec();
+                let tag = gcm.seal(&mut nonce.clone(), aad, &mut sealed).unwrap();
+                assert_eq!([sealed.as_slice(), &tag].concat(), value);
+            }
+            assert_eq!(gcm.open(nonce, aad, &mut value.clone()).unwrap(), PLAINTEXT);
+            value[0] ^= 1;
+            assert!(gcm.open(nonce, aad, &mut value).is_err());
+        }
+    }
+
+    #[test]
+    fn no_message_of_a_salt_is_taken_twice() {
+        const MESSAGES: u32 = 100_000;
+        let key = cmac::Key::new(cmac::AES_256, &[1; 32]).unwrap();
+        let key = Arc::new(subkey(&key, &[0; SALT_SIZE]).unwrap());
+        let sealer = Sealer { salt: [0; SALT_SIZE], key, left: AtomicU32::new(MESSAGES) };
+        let taken: Vec<u32> = std::thread::scope(|scope| {
+            let take =
+                |wanted: u32| std::iter::repeat_with(|| sealer.take(wanted)).take_while(|taken| *taken > 0).sum();
+            let threads: Vec<_> = (1..=8).map(|wanted| scope.spawn(move || take(wanted))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(taken.iter().sum::<u32>(), MESSAGES);
+        assert_eq!(sealer.take(u32::MAX), 0);
     }
 }

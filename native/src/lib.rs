@@ -7,6 +7,7 @@ mod about;
 mod arrow;
 mod batch;
 mod cipher;
+mod envelope;
 mod error;
 mod field;
 mod group;

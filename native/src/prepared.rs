@@ -6,15 +6,12 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::cipher::{GcmKey, Refused, SALT_SIZE, Schedules, Sealer, Subkey, TAG_SIZE};
+use crate::cipher::{GcmKey, Refused, Schedules, Sealer, Subkey, TAG_SIZE};
+use crate::envelope;
+pub use crate::envelope::{BODY_START, HEAD_SIZE, NONCE_SIZE, PREFIX_SIZE};
 use crate::error::wiped;
 use crate::panic::guarded;
 use crate::short::{copied, new_bytes};
-
-pub const HEAD_SIZE: usize = 17;
-pub const PREFIX_SIZE: usize = HEAD_SIZE + SALT_SIZE;
-pub const NONCE_SIZE: usize = 12;
-pub const BODY_START: usize = PREFIX_SIZE + NONCE_SIZE;
 
 /// Something with a moment until which it is at hand, on the monotonic clock: a live key, or a lease.
 struct Deadline(Py<PyAny>);
@@ -183,11 +180,7 @@ impl Reader {
     /// Return a value's nonce and body, if it has the key record that was opened.
     #[inline]
     pub fn split<'a>(&self, data: &'a [u8]) -> Option<([u8; NONCE_SIZE], &'a [u8])> {
-        let nonce = data.get(PREFIX_SIZE..BODY_START)?.try_into().ok()?;
-        let rest = &data[BODY_START..];
-        // An empty infix is not compared: memcmp with no bytes, at the address that an empty Vec has, takes 60 ns.
-        let body = if self.infix.is_empty() { rest } else { rest.strip_prefix(self.infix.as_slice())? };
-        Some((nonce, body))
+        envelope::split(&self.infix, data)
     }
 
     /// Decrypt a body in place and return the plaintext.
