@@ -160,7 +160,7 @@ impl Reader {
             None => Ok(self.anyone),
             Some(named) => {
                 let mine = self.tenant.bind(py);
-                Ok(!mine.is_none() && (named.is(mine) || named.eq(mine)?))
+                Ok(!mine.is_none() && (named.is(mine) || !named.ne(mine)?)) // `!=`, as Python asks
             }
         }
     }

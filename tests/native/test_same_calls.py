@@ -133,3 +133,27 @@ def test_readers(twins: Twins, data: Any) -> None:
     first, second = twins.both(lambda: python(data), lambda: native(data))
     assert first.error is not None
     assert first.told == second.told
+
+
+class Anybody(str):
+    """A text that says it equals all others."""
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+
+def test_tenants_are_compared_alike(twins: Twins) -> None:
+    """A tenant of a class of its own reads no more natively than in Python."""
+    fields = twins.field(NAME, str)
+    of = twins.both(lambda: fields.python.encrypt("a", tenant="b"), lambda: fields.native.encrypt("a", tenant="b"))
+    read = twins.both(lambda: fields.python.decrypt(of[0].value), lambda: fields.native.decrypt(of[1].value))
+    assert read[0].value == read[1].value == "a"
+    python, native = twins.both(
+        lambda: fields.python.decrypt(of[0].value, tenant=Anybody("c")),
+        lambda: fields.native.decrypt(of[1].value, tenant=Anybody("c")),
+    )
+    assert python.error is not None
+    assert python.told == native.told
