@@ -5,24 +5,14 @@
 
 mod about;
 mod arrow;
-mod batch;
-mod cipher;
 mod envelope;
 mod error;
 mod field;
-mod group;
-mod mac;
-mod memory;
-mod opening;
+mod keys;
 mod panic;
 mod plaintext;
-mod prepared;
 mod random;
-mod reader;
-mod sealing;
-mod secret;
 mod short;
-mod stack;
 mod system;
 
 use pyo3::prelude::*;
@@ -37,31 +27,31 @@ mod fieldcrypt_native {
     #[pymodule_export]
     use super::arrow::Columns;
     #[pymodule_export]
-    use super::cipher::{Cipher, Sealer, Subkey};
-    #[pymodule_export]
     use super::field::FieldCore;
     #[pymodule_export]
-    use super::group::GroupCore;
+    use super::field::group::GroupCore;
     #[pymodule_export]
-    use super::mac::{Mac, key_id, record_tag};
+    use super::field::prepared::{Reader, Writer};
+    #[pymodule_export]
+    use super::field::reader::FieldReader;
+    #[pymodule_export]
+    use super::keys::cipher::{Cipher, Sealer, Subkey};
+    #[pymodule_export]
+    use super::keys::mac::{Mac, key_id, record_tag};
     #[pymodule_export]
     use super::panic::_panic;
-    #[pymodule_export]
-    use super::prepared::{Reader, Writer};
-    #[pymodule_export]
-    use super::reader::FieldReader;
 
     /// Return why keys are not, or not all, in locked pages that no core dump has; None if they are.
     #[pyfunction]
     fn memory_fault() -> PyResult<Option<&'static str>> {
-        panic::guarded(|| Ok(memory::fault()))
+        panic::guarded(|| Ok(keys::memory::fault()))
     }
 
     /// Lock the pages of keys again, in a forked child.
     #[pyfunction]
     fn lock_memory() -> PyResult<()> {
         panic::guarded(|| {
-            memory::lock_again();
+            keys::memory::lock_again();
             Ok(())
         })
     }
@@ -71,7 +61,7 @@ mod fieldcrypt_native {
         #[cfg(feature = "fips")]
         module.add_function(pyo3::wrap_pyfunction!(random::salt, module)?)?;
         panic::silence();
-        memory::serve();
+        keys::memory::serve();
         module.add("SEAM", SEAM)?;
         module.add("__version__", about::version())?;
         module.add("CRYPTOGRAPHY", about::CRYPTOGRAPHY)?;

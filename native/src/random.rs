@@ -20,7 +20,7 @@ pub fn fill(buffer: &mut [u8]) -> PyResult<()> {
 #[pyfunction]
 pub fn salt(py: Python<'_>) -> PyResult<Bound<'_, pyo3::types::PyBytes>> {
     crate::panic::guarded(|| {
-        let mut drawn = [0; crate::cipher::SALT_SIZE];
+        let mut drawn = [0; crate::envelope::SALT_SIZE];
         fill(&mut drawn)?;
         Ok(pyo3::types::PyBytes::new(py, &drawn))
     })

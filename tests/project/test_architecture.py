@@ -157,6 +157,19 @@ def test_a_room_is_small_enough_to_be_seen(package: str) -> None:
     assert not {room.name: files for room, files in rooms.items() if files > 13}
 
 
+def test_a_room_of_rust_is_small_enough_to_be_seen() -> None:
+    """So is each room of the native core."""
+    rooms = Counter(path.parent for path in (ROOT / "native/src").rglob("*.rs") if path.name != "mod.rs")
+    assert rooms
+    assert not {room.name: files for room, files in rooms.items() if files > 13}
+
+
+def test_one_file_of_rust_is_unsafe() -> None:
+    """All unsafe code of the native core is in memory.rs, so that there is one place to review."""
+    sources = (ROOT / "native/src").rglob("*.rs")
+    assert [path.name for path in sources if "allow(unsafe_code)" in path.read_text(encoding="utf-8")] == ["memory.rs"]
+
+
 @pytest.mark.parametrize("library", ["boto3", "botocore"])
 def test_who_knows_aws(library: str) -> None:
     """In the core only the KMS providers, the command line and the test support import boto3."""

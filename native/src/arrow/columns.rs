@@ -12,9 +12,9 @@ use super::plaintexts::Plaintexts;
 use super::rows::Rows;
 use super::sealing::Sealing;
 use super::values::{Layout, array};
-use crate::cipher::{Refused, TAG_SIZE};
+use crate::field::prepared::{BODY_START, Writer};
+use crate::keys::cipher::{Refused, TAG_SIZE};
 use crate::panic::guarded;
-use crate::prepared::{BODY_START, Writer};
 use crate::system::System;
 
 /// Encrypts and decrypts columns of a field. None stands for what it leaves to Python.

@@ -11,9 +11,9 @@ use super::array::Slices;
 use super::groups::Group;
 use super::rows::Rows;
 use super::sealing::PORTION;
-use crate::cipher::{Refused, Schedules};
-use crate::memory::clear_registers;
-use crate::prepared::{PREFIX_SIZE, Reader};
+use crate::field::prepared::{PREFIX_SIZE, Reader};
+use crate::keys::cipher::{Refused, Schedules};
+use crate::keys::memory::clear_registers;
 
 /// What is decrypted, and how each cell of it is bound to its row.
 pub struct Opening<'a> {

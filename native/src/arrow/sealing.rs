@@ -5,10 +5,10 @@ use pyo3::prelude::*;
 use super::groups::Group;
 use super::plaintexts::Plaintexts;
 use super::rows::Rows;
-use crate::batch::{MOST_VALUES, of_one_draw};
-use crate::cipher::{Refused, Schedules, TAG_SIZE};
-use crate::memory::clear_registers;
-use crate::prepared::{BODY_START, NONCE_SIZE, Writer};
+use crate::field::batch::{MOST_VALUES, of_one_draw};
+use crate::field::prepared::{BODY_START, NONCE_SIZE, Writer};
+use crate::keys::cipher::{Refused, Schedules, TAG_SIZE};
+use crate::keys::memory::clear_registers;
 use crate::system::System;
 
 /// Cells after which it is looked whether the key may still be used.

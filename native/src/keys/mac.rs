@@ -8,11 +8,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use zeroize::Zeroizing;
 
+use super::memory::Locked;
+use super::secret::Slot;
+use super::stack::{lightly_scrubbed, scrubbed};
 use crate::error::wiped;
-use crate::memory::Locked;
 use crate::panic::guarded;
-use crate::secret::Slot;
-use crate::stack::{lightly_scrubbed, scrubbed};
 
 const KEY_ID_LABEL: &[u8] = b"fieldcrypt/v1 key id";
 const RECORD_LABEL: &[u8] = b"fieldcrypt/v1 record";

@@ -5,7 +5,7 @@ use std::ops::Range;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::prepared::{NONCE_SIZE, Writer};
+use super::prepared::{NONCE_SIZE, Writer};
 use crate::short::extend;
 use crate::system::System;
 

@@ -6,9 +6,9 @@ use std::sync::PoisonError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use super::prepared::{PREFIX_SIZE, Reader};
+use super::{Binding, FieldCore};
 use crate::error::unless_refused;
-use crate::field::{Binding, FieldCore};
-use crate::prepared::{PREFIX_SIZE, Reader};
 use crate::short::{new_bytes, with_copy, with_joined};
 
 impl FieldCore {

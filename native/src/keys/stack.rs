@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use crate::memory::clear_registers;
+use super::memory::clear_registers;
 
 /// Bytes of stack that deriving a key stays within.
 const ROOM: usize = 16 * 1024;

@@ -4,10 +4,10 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
-use crate::batch::Batch;
-use crate::field::FieldCore;
+use super::FieldCore;
+use super::batch::Batch;
+use super::prepared::Writer;
 use crate::plaintext::Kind;
-use crate::prepared::Writer;
 use crate::short::{extend, with_joined};
 
 // Everywhere here a value and its context are fixed before a writer is looked up. So a codec of somebody's own that forks

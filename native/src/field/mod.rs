@@ -1,5 +1,12 @@
 //! One protected field: encrypting and decrypting values whose key is at hand.
 
+pub mod batch;
+pub mod group;
+mod opening;
+pub mod prepared;
+pub mod reader;
+mod sealing;
+
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyType};
@@ -8,9 +15,9 @@ use std::sync::Mutex;
 use crate::error::unless_refused;
 use crate::panic::guarded;
 use crate::plaintext::Kind;
-use crate::prepared::{Reader, Writer};
-use crate::reader::FieldReader;
 use crate::system::System;
+use prepared::{Reader, Writer};
+use reader::FieldReader;
 
 /// The hot path of a field. What it cannot do at once it hands over to Python, which decides and says what is wrong.
 #[pyclass(frozen, module = "fieldcrypt_native")]

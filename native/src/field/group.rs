@@ -4,9 +4,9 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
-use crate::batch::Batch;
+use super::batch::Batch;
+use super::{Binding, FieldCore, encoded_row};
 use crate::error::unless_refused;
-use crate::field::{Binding, FieldCore, encoded_row};
 use crate::panic::guarded;
 
 /// The hot path of a group. What it cannot do at once it hands over to Python.

@@ -6,10 +6,10 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::cipher::{GcmKey, Refused, Schedules, Sealer, Subkey, TAG_SIZE};
 use crate::envelope;
 pub use crate::envelope::{BODY_START, HEAD_SIZE, NONCE_SIZE, PREFIX_SIZE};
 use crate::error::wiped;
+use crate::keys::cipher::{GcmKey, Refused, Schedules, Sealer, Subkey, TAG_SIZE};
 use crate::panic::guarded;
 use crate::short::{copied, new_bytes};
 

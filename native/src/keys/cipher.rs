@@ -13,14 +13,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use zeroize::Zeroizing;
 
+use super::mac::derived;
+use super::memory::clear_registers;
+use super::secret::Slot;
+use super::stack::scrubbed;
 pub use crate::envelope::SALT_SIZE;
 use crate::error::wiped;
-use crate::mac::derived;
-use crate::memory::clear_registers;
 use crate::panic::guarded;
-use crate::secret::Slot;
 use crate::short::{copied, new_bytes};
-use crate::stack::scrubbed;
 
 pub const TAG_SIZE: usize = 16;
 

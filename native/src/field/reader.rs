@@ -4,8 +4,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
+use super::{Binding, FieldCore};
 use crate::error::unless_refused;
-use crate::field::{Binding, FieldCore};
 use crate::panic::guarded;
 
 /// Decrypts values of a field that name a tenant, or none.
