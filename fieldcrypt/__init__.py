@@ -16,7 +16,9 @@ from fieldcrypt.errors import (
     KeyProviderError,
     KeyShreddedError,
     KeyStoreError,
+    KeyWipedError,
     MigrationError,
+    NativeError,
     NotWrappedHereError,
     PlaintextRefusedError,
     UnknownTenantError,
@@ -129,7 +131,9 @@ __all__ = [
     "KeyStoreError",
     "KeyNotFoundError",
     "KeyShreddedError",
+    "KeyWipedError",
     "MigrationError",
+    "NativeError",
 ]
 
 _LATER = {  # which take as long to import as all of the above

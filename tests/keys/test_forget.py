@@ -6,26 +6,39 @@ import gc
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore, WrappedKey
+from fieldcrypt import ConfigurationError, Encryptor, LocalKeyProvider, MemoryKeyStore, WrappedKey, row_context
 from fieldcrypt.keys.live.live_key import CachedKey
 from fieldcrypt.prepared.readers import Readers
+from fieldcrypt.spi import FieldGroup
+from tests.support.backends import BACKENDS
 from tests.support.doubles import CountingProvider, Toll
 from tests.support.processes import ROOT
 
 SSN = "078-05-1120"
-KEY_ID, SALT = slice(1, 17), slice(17, 29)
+KEY_ID, SALT, NONCE = slice(1, 17), slice(17, 29), slice(29, 41)
 
 
 @pytest.fixture
 def encryptor() -> Encryptor:
     """An Encryptor with keys in a store."""
     return Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
+
+
+@pytest.fixture
+def quick_switches() -> Iterator[None]:
+    """Threads take turns in the middle of everything."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(usual)
 
 
 def _live(key_ids: set[bytes]) -> set[bytes]:
@@ -135,6 +148,40 @@ class TestForget:
             for use in (field.encrypt, index.tag):
                 with pytest.raises(ConfigurationError, match="is closed"):
                     use(SSN)
+
+    @pytest.mark.parametrize("backend", BACKENDS)
+    def test_who_works_meanwhile_does_not_notice(self, backend: str, quick_switches: None) -> None:
+        """Records of five fields come back right, no thread fails or waits for ever, and no nonce comes twice."""
+        encryptor = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), backend=backend)
+        kinds: list[type] = [str, int, bytes, Decimal, list]
+        group = FieldGroup([encryptor.field(f"a.{kind.__name__}", kind) for kind in kinds])
+        made: list[list[bytes]] = [[] for _ in range(6)]
+        wrong, end = [], time.monotonic() + 0.5
+
+        def work(number: int) -> None:
+            try:
+                while time.monotonic() < end:
+                    turn = len(made[number])
+                    values = [f"{number}", turn, bytes([number]), Decimal(turn), [number]]
+                    data = group.encrypt(values, tenant="A", context=row_context(turn))
+                    made[number] += data
+                    assert group.decrypt(data, tenant="A", context=row_context(turn)) == values
+            except BaseException as error:  # noqa: BLE001 (reported by the test itself)
+                wrong.append(error)
+
+        threads = [Thread(target=work, args=(number,), daemon=True) for number in range(len(made))]
+        for thread in threads:
+            thread.start()
+        while time.monotonic() < end:
+            encryptor.forget()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
+        assert not wrong
+        assert all(made)
+        drawn = [data[SALT.start : NONCE.stop] for each in made for data in each]
+        assert len(set(drawn)) == len(drawn)
+        assert len({data[SALT] for each in made for data in each}) > 1  # it did forget
 
     def test_before_it_is_configured(self) -> None:
         """There is nothing to forget."""
