@@ -18,6 +18,8 @@ __all__ = ["Found", "searched"]
 
 ROOT = Path(__file__).parents[2]
 UNUSED = bytes(4096)  # a page that nothing was written to
+HALF = 16  # bytes of a key
+KERNELS = (["[vvar]"], ["[vvar_vclock]"], ["[vsyscall]"])  # the kernel's own pages, which it does not show
 SMALL = {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # Arrow's own reserves a gigabyte
 
 
@@ -65,13 +67,12 @@ class Process:
 
     def search(self) -> Found:
         """Search all its memory."""
-        wanted = {name: secret[-16:] for name, secret in self.derived.items()}  # what frees may overwrite the beginning
         derived: Counter[str] = Counter()
         data_keys = 0
         for memory in _memory(self._process.pid):
-            for name, half in wanted.items():
-                derived[name] += memory.count(half)
-            data_keys += sum(memory.count(key[-16:]) for key in self.data_keys)
+            for name, secret in self.derived.items():
+                derived[name] += _count(memory, secret)
+            data_keys += sum(_count(memory, key) for key in self.data_keys)
         return Found(+derived, data_keys)
 
     def _hear(self) -> dict[str, Any]:
@@ -84,20 +85,23 @@ class Process:
         self._process.stdin.flush()
 
 
+def _count(memory: bytes, secret: bytes) -> int:
+    """How often a secret is there, or a half of it: what frees memory may overwrite the beginning."""
+    return max(memory.count(half) for half in {secret[:HALF], secret[-HALF:]})
+
+
 def _memory(pid: int) -> Iterator[bytes]:
-    """All that a process can write, or has as its own; what comes from files unchanged holds no keys."""
+    """All that a process can read and either write or has as its own; what comes from files unchanged holds no keys."""
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
             place, mode, _, _, inode, *name = line.split(maxsplit=5)
-            if mode[0] != "r" or (mode[1] != "w" and inode != "0") or name[:1] in (["[vvar]"], ["[vsyscall]"]):
+            if mode[0] != "r" or (mode[1] != "w" and inode != "0") or name[:1] in KERNELS:
                 continue
             start, end = (int(each, 16) for each in place.split("-"))
             memory.seek(start)
-            try:
-                found = memory.read(end - start)
-            except OSError:
-                continue  # a mapping of the kernel
-            pages = (found[at : at + len(UNUSED)] for at in range(0, len(found), len(UNUSED)))
+            part = memory.read(end - start)
+            assert len(part) == end - start, line  # or some of it would not be searched
+            pages = (part[at : at + len(UNUSED)] for at in range(0, len(part), len(UNUSED)))
             yield b"".join(page for page in pages if page != UNUSED)
 
 
