@@ -37,7 +37,7 @@ __all__ = [
     "unchanged_array_of",
 ]
 
-AnyColumn: TypeAlias = "pa.Array | pa.ChunkedArray"
+AnyColumn: TypeAlias = pa.Array | pa.ChunkedArray
 Column = TypeVar("Column", bound=AnyColumn)
 
 TYPES: dict[Any, pa.DataType] = {
