@@ -49,7 +49,9 @@ impl Array {
         let raw = self.copied(py, 1, self.2.checked_mul(width)?..end.checked_mul(width)?)?;
         let offsets: Vec<usize> = match width {
             4 => raw.as_chunks().0.iter().map(|each| u32::from_le_bytes(*each) as usize).collect(),
-            _ => raw.as_chunks().0.iter().map(|each| usize::from_le_bytes(*each)).collect(),
+            _ => {
+                raw.as_chunks().0.iter().map(|each| u64::from_le_bytes(*each).try_into().ok()).collect::<Option<_>>()?
+            }
         };
         let (first, last) = (*offsets.first()?, *offsets.last()?);
         let data = match self.buffer(2) {
@@ -106,7 +108,7 @@ pub fn offsets<'py>(
     PyBytes::new_with(py, width * (length + 1), |bytes| {
         let (mut offset, mut cells) = (0, present.iter().enumerate().peekable());
         for (row, each) in bytes.chunks_exact_mut(width).enumerate() {
-            each.copy_from_slice(&usize::to_le_bytes(offset)[..width]);
+            each.copy_from_slice(&(offset as u64).to_le_bytes()[..width]);
             if let Some((cell, _)) = cells.next_if(|(_, at)| **at as usize == row) {
                 offset += size(cell);
             }
