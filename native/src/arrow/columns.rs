@@ -19,7 +19,7 @@ use crate::system::System;
 
 /// Encrypts and decrypts columns of a field. None stands for what it leaves to Python.
 ///
-/// Each method raises what `writer_for` and `reader_for` raise, and no other error.
+/// Each method raises what `writer_for`, `reader_for` and the handlers of signals raise, and no other error.
 #[pyclass(frozen, module = "fieldcrypt_native")]
 pub struct Columns {
     writer_for: Py<PyAny>,

@@ -64,6 +64,7 @@ impl Opening<'_> {
     ) -> PyResult<Result<(), Refused>> {
         let py = reader_for.py();
         for mut cells in group.cells.chunks(PORTION) {
+            py.check_signals()?; // encrypting, `writer_for` lets Python look at them
             let mut readers = Readers::default(); // new ones, so that it is looked whether their keys may still be used
             loop {
                 let opened = py.detach(|| {

@@ -75,16 +75,18 @@ impl<'a> Batch<'a> {
         self.parts.push(Part { kind, body: Body::Shared(body), context });
     }
 
-    /// Seal all and pass each to `put`. The messages were taken from the salt before. Return False if the key was wiped.
+    /// Seal all and pass each to `put`. The messages were taken from the salt before. None: the key was wiped. An error of
+    /// the second kind is what a signal raised, and goes out.
     ///
-    /// Between the draw of nonces and the last use of them no Python code runs but `put`, which only stores.
+    /// Between the draw of nonces and the last use of them no Python code runs but `put`, which only stores. Signals are
+    /// looked at before a draw: their handlers may encrypt or fork, and what goes on then has nonces of its own.
     pub fn seal<'py>(
         &self,
         py: Python<'py>,
         system: &System,
         writer: &Writer,
         mut put: impl FnMut(Bound<'py, PyBytes>) -> PyResult<()>,
-    ) -> PyResult<bool> {
+    ) -> PyResult<Option<PyResult<()>>> {
         let mut aad = writer.head().to_vec();
         let head = aad.len();
         let mut rest = self.parts.as_slice();
@@ -98,12 +100,17 @@ impl<'a> Batch<'a> {
                 aad.extend_from_slice(self.row);
                 match writer.seal(py, nonce, part.kind, self.body(part), &aad)? {
                     Some(value) => put(value)?,
-                    None => return Ok(false),
+                    None => return Ok(None),
                 }
             }
             rest = later;
+            if !rest.is_empty()
+                && let Err(raised) = py.check_signals()
+            {
+                return Ok(Some(Err(raised)));
+            }
         }
-        Ok(true)
+        Ok(Some(Ok(())))
     }
 
     fn body<'b>(&'b self, part: &Part<'b>) -> &'b [u8] {

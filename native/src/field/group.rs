@@ -23,7 +23,7 @@ impl GroupCore {
         values: &Bound<'py, PyAny>,
         tenant: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyList>>> {
+    ) -> PyResult<Option<PyResult<Bound<'py, PyList>>>> {
         let (Some(values), Some(first)) = (items(values), self.fields.first()) else { return Ok(None) };
         if values.len() != self.fields.len() {
             return Ok(None);
@@ -78,7 +78,7 @@ impl GroupCore {
     ) -> PyResult<Bound<'py, PyAny>> {
         guarded(|| {
             if let Some(sealed) = unless_refused(py, self.sealed(py, values, tenant, context))? {
-                return Ok(sealed.into_any());
+                return Ok(sealed?.into_any());
             }
             self.group.bind(py).call_method1(pyo3::intern!(py, "encrypt_slowly"), (values, tenant, context))
         })

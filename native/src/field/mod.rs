@@ -148,7 +148,7 @@ impl FieldCore {
         tenant: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyList>>> {
-        guarded(|| unless_refused(py, self.all_sealed(py, values, tenant, context)))
+        guarded(|| unless_refused(py, self.all_sealed(py, values, tenant, context))?.transpose())
     }
 
     /// Append to a list what values decrypt to, all of one tenant and context; None stays None.
@@ -165,6 +165,7 @@ impl FieldCore {
             let mut now = None;
             for (number, each) in data.iter().enumerate() {
                 if number % 4096 == 0 {
+                    py.check_signals()?; // so that Ctrl-C ends a long list
                     now = None; // the key's deadline is looked at again
                 }
                 opened.append(self.open_one(py, &each, tenant, binding.as_ref(), context, &mut now)?)?;

@@ -37,14 +37,15 @@ impl FieldCore {
         sealed.unwrap_or(Ok(None))
     }
 
-    /// Return many values of a tenant and a context encrypted; None stays None. None, or an error: Python decides.
+    /// Return many values of a tenant and a context encrypted, or what a signal raised; None stays None. None, or an error
+    /// of the first kind: Python decides.
     pub fn all_sealed<'py>(
         &self,
         py: Python<'py>,
         values: &Bound<'py, PyList>,
         tenant: Option<&Bound<'py, PyAny>>,
         context: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Option<Bound<'py, PyList>>> {
+    ) -> PyResult<Option<PyResult<Bound<'py, PyList>>>> {
         let binding = self.binding(py, context)?;
         let (first, second) = binding.parts(&self.own);
         let values: Vec<_> = values.iter().collect();
@@ -64,14 +65,15 @@ impl FieldCore {
         added.transpose().map(|added| added.is_some())
     }
 
-    /// Return a batch sealed for a tenant, and None for each value that is None. None, or an error: Python decides.
+    /// Return a batch sealed for a tenant, and None for each value that is None; or what a signal raised. None, or an error
+    /// of the first kind: Python decides.
     pub fn seal_batch<'py>(
         &self,
         py: Python<'py>,
         tenant: Option<&Bound<'py, PyAny>>,
         batch: &Batch<'_>,
         values: &[Bound<'py, PyAny>],
-    ) -> PyResult<Option<Bound<'py, PyList>>> {
+    ) -> PyResult<Option<PyResult<Bound<'py, PyList>>>> {
         let mut sealed = Vec::with_capacity(batch.len());
         if batch.len() > 0 {
             let Some(writer) = self.writer(py, tenant)? else { return Ok(None) };
@@ -85,11 +87,13 @@ impl FieldCore {
                 sealed.push(value);
                 Ok(())
             };
-            if !batch.seal(py, &self.system, writer, put)? {
-                return Ok(None);
+            match batch.seal(py, &self.system, writer, put)? {
+                Some(Ok(())) => {}
+                Some(Err(raised)) => return Ok(Some(Err(raised))),
+                None => return Ok(None),
             }
         }
-        with_nones(py, values, sealed).map(Some)
+        Ok(Some(Ok(with_nones(py, values, sealed)?)))
     }
 
     /// Return values of plaintexts, each under the context with it, as many as the salt has messages for.
@@ -110,8 +114,8 @@ impl FieldCore {
             batch.share(*kind, body.as_slice(), context.as_bytes());
         }
         let sealed = PyList::empty(py);
-        let done = batch.seal(py, &self.system, writer, |value| sealed.append(value))?;
-        Ok(done.then_some(sealed))
+        let done = batch.seal(py, &self.system, writer, |value| sealed.append(value))?.transpose()?;
+        Ok(done.map(|()| sealed))
     }
 
     /// Return the writer of a tenant if its lease is at hand.
