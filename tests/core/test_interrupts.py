@@ -56,10 +56,13 @@ class Alarm(dict[str, str]):
     def __init__(self, error: Exception) -> None:
         super().__init__(row="7")
         self._error = error
+        self._is_set = False
 
     def __iter__(self) -> Iterator[str]:
-        signal.signal(signal.SIGALRM, self._ring)
-        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        if not self._is_set:  # in Python each value looks
+            self._is_set = True
+            signal.signal(signal.SIGALRM, self._ring)
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
         return super().__iter__()
 
     def _ring(self, *_: object) -> None:
