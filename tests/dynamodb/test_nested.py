@@ -282,7 +282,8 @@ def damaged(table: EncryptedTable, raw: Any) -> None:
     """An item of which one note was changed."""
     table.put_item(Item=ITEM)
     item = stored(raw)
-    item["notes"]["L"][0]["B"] = item["notes"]["L"][0]["B"][:-1] + b"x"
+    note = item["notes"]["L"][0]
+    note["B"] = note["B"][:-1] + bytes([note["B"][-1] ^ 1])
     raw.put_item(TableName="patients", Item=item)
 
 
