@@ -51,7 +51,7 @@ test-sqlalchemy-%: $(VENV)/sqlalchemy-%/.stamp $(VENV)/.mariadb $(MINISTACK)/.st
 	PYTHONPATH=$(VENV)/sqlalchemy-$* $(BIN)/pytest $(if $(filter next,$*),,--sqlalchemy $*) $(PAGES:%='tests/project/test_docs.py::test_the_examples_of_a_page_run[%.md]') $$(grep -rlE --include='test_*.py' '^(from|import) ((fieldcrypt_)?sqlalchemy|tests\.(sqlalchemy|migration|alembic))' tests | grep -vE 'pynamodb|same_field|old_readers') $(ARGS)
 
 # Not part of .ci/run, which has no time for it: installing PySpark alone takes most of a minute. It needs Java 17 or later.
-# Java stays in the directory that it was started in, so the examples of docs/spark.md have one of their own.
+# Java stays in the directory that it was started in, so the examples of docs/guides/spark.md have one of their own.
 test-spark: $(SPARK)/.stamp $(MINISTACK)/.stamp
 	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/columns/test_spark*.py $(ARGS)
 	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/project/test_docs.py -k spark.md

@@ -54,8 +54,8 @@ class Encryptor:
         read_self_contained: also read values that carry their wrapped data key.
             Default: only if there is no store, because anyone who can write to the data can plant such values, and each
             unknown one costs calls of provider and store.
-        backend: "auto", "python", "native" or "native-fips" (see docs/native.md). Default: what FIELDCRYPT_BACKEND
-            says, or else "auto": native if it can be had. Pickles carry what is named here.
+        backend: "auto", "python", "native" or "native-fips" (see docs/operations/native.md). Default: what
+            FIELDCRYPT_BACKEND says, or else "auto": native if it can be had. Pickles carry what is named here.
 
     Raises:
         ConfigurationError: the backend cannot be had; or as `configure`.
@@ -260,7 +260,7 @@ class Encryptor:
         rotates: bool = True,
     ) -> BlindIndex[Any]:
         """Make a blind index: tags by which encrypted values can be searched for. What they reveal:
-        docs/blind-index.md.
+        docs/guides/blind-index.md.
 
         Args:
             name: as for `field`, and as a rule the name of the field that it is for. Tags of one name are not those
@@ -320,7 +320,7 @@ class Encryptor:
         partitions: int = 1,
         rotates: bool = True,
     ) -> TermIndex:
-        """Make a named index of a field. Usually `IndexedBy` declares it; see docs/blind-index.md.
+        """Make a named index of a field. Usually `IndexedBy` declares it; see docs/guides/blind-index.md.
 
         Args:
             name, type, tag_size, normaliser, accept_low_cardinality, offload, per_tenant, accept_default_key, path,

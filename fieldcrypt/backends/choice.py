@@ -74,7 +74,9 @@ def _named(name: str, place: str) -> Backend:
 
 
 def _unavailable(place: str, name: str, reason: str) -> ConfigurationError:
-    advice = "It has to be built: see docs/native.md" if name == "native-fips" else f"To install it: {INSTALL}"
+    advice = (
+        "It has to be built: see docs/operations/native.md" if name == "native-fips" else f"To install it: {INSTALL}"
+    )
     return ConfigurationError(f"{place}={name!r} cannot be had: {reason}. {advice}")
 
 

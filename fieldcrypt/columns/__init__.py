@@ -1,1 +1,1 @@
-"""Whole columns of pyarrow, pandas and polars, one module each. See docs/columns.md."""
+"""Whole columns of pyarrow, pandas and polars, one module each. See docs/guides/columns.md."""

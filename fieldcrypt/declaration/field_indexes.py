@@ -36,7 +36,7 @@ class FieldIndexes:
         is_per_tenant: True if one of them has tags per tenant.
 
     Raises:
-        ConfigurationError: they are in each other's way (docs/blind-index.md).
+        ConfigurationError: they are in each other's way (docs/guides/blind-index.md).
     """
 
     def __init__(self, name: str, indexes: tuple[tuple[IndexedBy, Any], ...]) -> None:

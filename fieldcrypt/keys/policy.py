@@ -36,15 +36,15 @@ class KeyPolicy:
             it, because it may be replicated after the value. Fruitless waits are few, whatever is read: after one there
             is none for thirty times as long.
         not_before: no data key that was made earlier encrypts or tags any more, whatever the key store says about it; a
-            new one is made where there is no other. For the time after a leak (docs/on-call.md): a key store that was
-            restored, or whose newer records were deleted, cannot bring an old key back into use.
+            new one is made where there is no other. For the time after a leak (docs/operations/on-call.md): a key store
+            that was restored, or whose newer records were deleted, cannot bring an old key back into use.
         unknown_records_per_second: how many failed attempts per second to unwrap data keys in self-contained values a
             process makes, because anyone who can write to the data can plant them. Beyond that it raises a retryable
             KeyProviderError. Keys that are unwrapped do not count, unless a public key can wrap them.
         own_keys_only: encrypt only under data keys that this process made itself, as with a public key. For deployments
             where others may wrap under the wrapping keys (`kms:Encrypt`): they can plant data keys that they know.
             Values that are read may still be under such a key, so fields declare `accept_foreign_keys`; blind indexes
-            need `index_keys`. Costs a data key per process and tenant (docs/keys.md).
+            need `index_keys`. Costs a data key per process and tenant (docs/operations/keys.md).
         index_keys: by tenant (None or `NO_TENANT` for values of no tenant), the ids of the only index keys that tag
             and search for it: 16 bytes each, or 32 hexadecimal digits. What the key store says then no longer counts.
     """

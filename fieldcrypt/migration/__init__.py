@@ -1,4 +1,4 @@
-"""Migration from plaintext, or another scheme, to protected values, for all stores. See docs/migration.md."""
+"""Migration from plaintext, or another scheme, to protected values, for all stores. See docs/guides/migration.md."""
 
 from typing import TYPE_CHECKING
 

@@ -99,7 +99,7 @@ def leakage_by_part(
         meter = Meter("read", sum(part.source.estimate() for part in migration._parts), on_progress=on_progress)
         looks = {part.source.name: part.look(sample, meter, _Values) for part in migration._parts}
     if not any(field.indexes for part in migration._parts for field in part.source.fields):
-        raise ConfigurationError(f"{migration.name} has no index: IndexedBy declares one (docs/blind-index.md)")
+        raise ConfigurationError(f"{migration.name} has no index: IndexedBy declares one (docs/guides/blind-index.md)")
     if not any(look.found.fields for look in looks.values()):
         raise ConfigurationError(f"{migration.name} has no rows to try its indexes on")
     return {

@@ -1,4 +1,4 @@
-"""Mixed mode: fields that also read plaintext, or values of other schemes, until a day. See docs/migration.md."""
+"""Mixed mode: fields that also read plaintext, or values of other schemes, until a day (docs/guides/migration.md)."""
 
 from fieldcrypt.mixed_mode.accepted import Accepted
 from fieldcrypt.mixed_mode.mixed_field import MixedField

@@ -1,4 +1,4 @@
-"""Readers of values that other schemes encrypted. See docs/other-schemes.md.
+"""Readers of values that other schemes encrypted. See docs/guides/other-schemes.md.
 
 Nothing here is loaded by `import fieldcrypt`, and no library of another scheme by this package itself: each has its
 module and its extra.

@@ -276,7 +276,7 @@ def check_kind(
     if of.needs_leakage and not accept_leakage:
         raise ConfigurationError(
             f"{index}: prefixes, suffixes and ranges tell nearly the order of values to somebody who knows how common "
-            "they are (docs/blind-index.md): if that is acceptable, set accept_leakage=True"
+            "they are (docs/guides/blind-index.md): if that is acceptable, set accept_leakage=True"
         )
     if of.needs_leakage and partitions > 1:
         raise ConfigurationError(f"{index}: partitions are for indexes for equality, of whole values or of parts")

@@ -1,4 +1,4 @@
-"""fieldcrypt for boto3's DynamoDB: protected attributes, and a key store in a table. See docs/dynamodb.md."""
+"""fieldcrypt for boto3's DynamoDB: protected attributes, and a key store in a table. See docs/guides/dynamodb.md."""
 
 from fieldcrypt import IndexedBy
 from fieldcrypt_dynamodb.aio.batch_writer import AsyncBatchWriter

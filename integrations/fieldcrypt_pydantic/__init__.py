@@ -1,4 +1,7 @@
-"""fieldcrypt for Pydantic: models whose protected fields are encrypted before they are stored. See docs/pydantic.md."""
+"""fieldcrypt for Pydantic: models whose protected fields are encrypted before they are stored.
+
+See docs/guides/pydantic.md.
+"""
 
 from fieldcrypt import Protection as Protected
 from fieldcrypt_pydantic.model import ProtectedModel

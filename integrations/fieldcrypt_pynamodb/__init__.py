@@ -1,4 +1,4 @@
-"""fieldcrypt for PynamoDB: encrypted attributes. See docs/pynamodb.md."""
+"""fieldcrypt for PynamoDB: encrypted attributes. See docs/guides/pynamodb.md."""
 
 from fieldcrypt import CompoundIndex, IndexedBy
 from fieldcrypt_dynamodb.item.unreadable import Unreadable

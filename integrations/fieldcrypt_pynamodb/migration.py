@@ -1,4 +1,4 @@
-"""What a migration has to know about a model. See docs/migration-dynamodb.md."""
+"""What a migration has to know about a model. See docs/guides/migration-dynamodb.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""fieldcrypt for SQLAlchemy: encrypted columns, and a key store in the database. See docs/sqlalchemy.md."""
+"""fieldcrypt for SQLAlchemy: encrypted columns, and a key store in the database. See docs/guides/sqlalchemy.md."""
 
 from fieldcrypt import CompoundIndex, IndexedBy
 from fieldcrypt_sqlalchemy import hooks  # noqa: F401 (they listen from now on)

@@ -1,4 +1,4 @@
-"""fieldcrypt for SQLModel: encrypted columns, and companions with tags, in a line each. See docs/sqlmodel.md."""
+"""fieldcrypt for SQLModel: encrypted columns, and companions with tags, in a line each. See docs/guides/sqlmodel.md."""
 
 from fieldcrypt_sqlmodel.fields import protected_field, tag_field
 

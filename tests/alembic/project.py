@@ -22,7 +22,7 @@ with contextlib.suppress(ValueError):  # it is there already, where fieldcrypt w
     Plugin.setup_plugin_from_module(fieldcrypt_alembic, fieldcrypt_alembic.NAME)
 
 
-PAGE = Path(__file__).parents[2] / "docs" / "alembic.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "alembic.md"
 TEMPLATE = Path(alembic.__file__).parent / "templates" / "generic" / "script.py.mako"
 
 # What an application has in env.py, with the page's function in it.

@@ -1,4 +1,4 @@
-"""The keywords of every declaration are those of `Protection`, or docs/declarations.md says why not."""
+"""The keywords of every declaration are those of `Protection`, or docs/guides/declarations.md says why not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DECLARATIONS: dict[str, Callable[..., Any]] = {
     "CompoundIndex": CompoundIndex,
     "Encryptor.blind_index": Encryptor.blind_index,
 }
-PAGE = Path(__file__).parents[2] / "docs" / "declarations.md"
+PAGE = Path(__file__).parents[2] / "docs" / "guides" / "declarations.md"
 
 
 def tables() -> list[list[list[str]]]:

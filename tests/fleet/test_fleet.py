@@ -1,4 +1,4 @@
-"""What docs/upgrading.md promises of fleets in which the last release and this version run at once."""
+"""What docs/guides/upgrading.md promises of fleets in which the last release and this version run at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fleet.exchanges import AT_ONCE, IN_ANY_KEY_STORE, STEPS
 from tests.fleet.versions import ROOT, RefusedError, Version, unpack_last_release
 from tests.support.dynamodb import DynamoDb
 
-PAGE = ROOT / "docs" / "upgrading.md"
+PAGE = ROOT / "docs" / "guides" / "upgrading.md"
 KEY_STORES = ("file", "sqlite", "dynamodb")
 
 

@@ -1,4 +1,6 @@
-"""What somebody gains who writes to the key store but can neither wrap nor unwrap: the table in docs/keys.md, by cells.
+"""What somebody gains who writes to the key store but can neither wrap nor unwrap.
+
+The cells of the table in docs/operations/keys.md.
 
 The scene is a tenant with two data keys and two index keys, of which the newer ones are in use. Whoever acts after the
 attack is a process that has no keys yet; the newer data key is a day old.

@@ -252,7 +252,7 @@ class TestWriting:
 
 
 class TestDecisions:
-    """What a planted key does to the rest of what is decided: the last column of the table in docs/keys.md."""
+    """What a planted key does to the rest of what is decided: the last column of the table in keys.md."""
 
     def test_it_puts_off_no_other_key_and_makes_none_due(self, scene: Scene) -> None:
         """Neither one that is dated later, nor one that is old."""

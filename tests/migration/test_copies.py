@@ -1,4 +1,4 @@
-"""Encrypting a column that exists into a new one: the job, and the whole way of docs/alembic.md while others write."""
+"""Encrypting a column that exists into a new one: the job, and all of docs/guides/alembic.md while others write."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class TestByName:
 
     @pytest.mark.parametrize(
         ("name", "advice"),
-        [("native", f"fieldcrypt-native=={_version.__version__}"), ("native-fips", "see docs/native.md")],
+        [("native", f"fieldcrypt-native=={_version.__version__}"), ("native-fips", "see docs/operations/native.md")],
     )
     def test_it_is_not_installed(self, program: Program, name: str, advice: str) -> None:
         """The error says how it can be had."""

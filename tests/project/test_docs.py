@@ -18,7 +18,7 @@ from tests.support.dynamodb import FIRST, DynamoDb
 from tests.support.wiretap import Secrets
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IN_THE_CLEAR = {  # what a table has before it is encrypted
     "migration-dynamodb.md": [f"078-05-{number}" for number in range(1120, 1140)] + ["north-4", "ward"],
 }

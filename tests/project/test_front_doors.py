@@ -21,7 +21,7 @@ from fieldcrypt import spi
 from tests.support.front_doors import CORE_DOORS, FRONT_DOORS, exported, past_the_doors
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 
 # What cannot be imported here; of columns, whose types are those of pandas and polars.

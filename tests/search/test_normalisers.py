@@ -42,7 +42,7 @@ def test_twice_is_once(normaliser: Callable[[str], str], text: str) -> None:
 def test_whoever_looks_for_a_name_finds_it(name: str) -> None:
     """In the specification, in the docs, and in the method that takes it."""
     root = Path(__file__).parents[2]
-    texts = [(root / page).read_text() for page in ("SPEC.md", "docs/blind-index.md")]
+    texts = [(root / page).read_text() for page in ("SPEC.md", "docs/guides/blind-index.md")]
     assert all(f"`{name}`" in text or f'"{name}"' in text for text in [*texts, str(Encryptor.blind_index.__doc__)])
 
 

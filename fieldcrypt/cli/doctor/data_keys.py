@@ -39,7 +39,8 @@ _STORE_AWAY = "check the database, or the file and its volume, and the permissio
 _ASK_FIRST = (
     "ask those who may shred tenants whether that was meant, and destroy nothing before. If not, the tombstone is "
     "forged: remove its row from the key store, and find out who can write there. If it was, a shredding was "
-    "interrupted, a process was making a data key meanwhile, or a backup was restored: docs/keys.md, Shred a tenant"
+    "interrupted, a process was making a data key meanwhile, or a backup was restored: docs/operations/keys.md, "
+    "Shred a tenant"
 )
 
 

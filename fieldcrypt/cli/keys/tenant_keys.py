@@ -1,4 +1,4 @@
-"""`fieldcrypt keys`: tenants with wrapping keys of their own (docs/tenant-keys.md)."""
+"""`fieldcrypt keys`: tenants with wrapping keys of their own (docs/operations/tenant-keys.md)."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class DataKeys:
         """Retire a tenant's index keys from before a rotation, and return their records.
 
         Call it when all rows are tagged under the newest key: rows with older tags are no longer found
-        (docs/blind-index.md).
+        (docs/guides/blind-index.md).
 
         Raises:
             ConfigurationError: it is too early, because a process may still tag under an old key; the message says when
@@ -274,7 +274,8 @@ class DataKeys:
         """Destroy all data keys of a tenant. Everything encrypted under them is lost; nothing more is encrypted for it.
 
         This process drops the keys at once, all others within their policy's `cache_ttl` (and `grace`, if they cannot
-        reach the key store). Shredding is only as strong as the oldest backup of the key store: see docs/keys.md.
+        reach the key store). Shredding is only as strong as the oldest backup of the key store: see
+        docs/operations/keys.md.
 
         Args:
             tenant: whose keys.

@@ -34,7 +34,7 @@ class KeyProvider(Protocol):
     them and never followed, because anyone who can write to the database can write a name.
 
     Your own providers derive from this class and define `wrap`, `unwrap` and `wrapping_keys`. What they have to keep,
-    with code that runs, is in docs/extending.md.
+    with code that runs, is in docs/guides/extending.md.
 
     Attributes:
         public_key_wrapping: True if anyone who knows a public key can wrap, so that an unwrapped key proves nothing

@@ -36,7 +36,7 @@ class TenantKeyProvider(KeyProvider):
     An answer of the lookup counts for `KeyPolicy.cache_ttl`. A changed answer ends the tenant's live keys, unless they
     open under it. While the lookup raises, live keys go on until the end of their `cache_ttl`, and nothing else is done
     for the tenant. A tenant's own keys have no `KeyPolicy.grace` unless their provider sets `grace`, because silence
-    may be how their owner says no. How to move a tenant to its own key and back: docs/tenant-keys.md.
+    may be how their owner says no. How to move a tenant to its own key and back: docs/operations/tenant-keys.md.
 
     Attributes:
         default: the provider of all tenants without one of their own.

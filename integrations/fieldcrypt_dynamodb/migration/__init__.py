@@ -1,4 +1,4 @@
-"""From a live table with plaintext to a protected one, and through rotations. See docs/migration-dynamodb.md."""
+"""From a live table with plaintext to a protected one, and through rotations. See docs/guides/migration-dynamodb.md."""
 
 from fieldcrypt import MigrationError
 from fieldcrypt_dynamodb.migration.checkpoint_table import CheckpointTable

@@ -54,8 +54,8 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
         accept_plaintext: see `Protection`. Of text and bytes only, or with `storage` of text and documents of JSON.
         storage: the type that the column has in the database, a String, a Text or a JSON, so that a column that exists
             is encrypted where it is. Values take a third more room than in binary. Default: binary.
-        write: False for the first of two deployments, or while an `undo` runs (docs/migration.md): both forms are read,
-            and plaintext is written, for processes that read nothing else. Takes `accept_plaintext`.
+        write: False for the first of two deployments, or while an `undo` runs (docs/guides/migration.md): both forms
+            are read, and plaintext is written, for processes that read nothing else. Takes `accept_plaintext`.
 
     Raises:
         ConfigurationError: the type cannot be encrypted, something is to be accepted for ever, or `storage` is too

@@ -1,4 +1,4 @@
-"""From a live table with plaintext to a protected one, and through rotations. See docs/migration.md."""
+"""From a live table with plaintext to a protected one, and through rotations. See docs/guides/migration.md."""
 
 from fieldcrypt import MigrationError
 from fieldcrypt_sqlalchemy.migration.journal.checkpoint_tables import checkpoint_tables

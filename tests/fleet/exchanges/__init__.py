@@ -1,4 +1,4 @@
-"""What two versions do in turn, by the names that the table in docs/upgrading.md has for it.
+"""What two versions do in turn, by the names that the table in docs/guides/upgrading.md has for it.
 
 The version that writes takes the first step, the other one the second, and so on. Each step gets what the one before
 it has returned. If the last one returns a text, that is the outcome, and not "yes".

@@ -152,7 +152,7 @@ def _of_binary(
         return
     problem = f"{name} is {type_!s}, and encrypted values are binary: "
     if migrated.plain is not None:
-        yield problem + "make the new column binary (docs/alembic.md)"
+        yield problem + "make the new column binary (docs/guides/alembic.md)"
         return
     problem += "declare storage=, or encrypt into a new column, copies={…}"
     if dialect in _BINARY:

@@ -31,7 +31,7 @@ def remarks(connection: Connection, source: TableRows) -> Iterator[str]:
         elif column.type.accepted is not None:
             yield f"take accept_plaintext, accept and accept_until away from {table}.{column.name}"
     yield from old_versions(connection, source)
-    yield "plaintext is in write-ahead logs, backups and exports until these expire: docs/migration.md"
+    yield "plaintext is in write-ahead logs, backups and exports until these expire: docs/guides/migration.md"
 
 
 def old_versions(connection: Connection, source: TableRows) -> Iterator[str]:
