@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -186,3 +188,48 @@ def test_a_provider_with_the_method_name_of_0_1_is_refused_with_the_new_one() ->
 
         class OtherProvider(Regions, LocalKeyProvider):
             pass
+
+
+class TestMakingTheFile:
+    """What `from_file(…, create=True)` does where there is no file yet."""
+
+    def test_a_second_run_has_the_key_of_the_first(self, tmp_path: Path) -> None:
+        """The first run makes the file, and every later one reads it."""
+        wraps = LocalKeyProvider.from_file(tmp_path / "local.key", create=True).wrap(DATA_KEY, CONTEXT)
+        assert LocalKeyProvider.from_file(tmp_path / "local.key", create=True).unwrap(wraps, CONTEXT) == DATA_KEY
+        assert os.listdir(tmp_path) == ["local.key"]
+
+    def test_the_file_is_for_its_owner_alone(self, tmp_path: Path) -> None:
+        """Nobody else on the machine may read the key, whatever the umask allows."""
+        before = os.umask(0)
+        try:
+            LocalKeyProvider.from_file(tmp_path / "local.key", create=True)
+        finally:
+            os.umask(before)
+        assert (tmp_path / "local.key").stat().st_mode & 0o777 == 0o600
+
+    def test_processes_that_start_together_have_one_key(self, tmp_path: Path) -> None:
+        """None replaces the file that another one has made."""
+        path = tmp_path / "local.key"
+        with ThreadPoolExecutor(16) as pool:
+            made = pool.map(lambda _: LocalKeyProvider.from_file(path, create=True), range(64))
+        assert len(set(made)) == 1
+
+    def test_a_damaged_file_stays_as_it_is(self, key_file: Path) -> None:
+        """It may be the rest of a key that data depends on."""
+        key_file.write_text("c2hvcnQ=")
+        with pytest.raises(ConfigurationError, match="does not hold 32 bytes"):
+            LocalKeyProvider.from_file(key_file, create=True)
+        assert key_file.read_text() == "c2hvcnQ="
+
+    def test_a_folder_that_is_missing(self, tmp_path: Path) -> None:
+        """It is not made: perhaps it is a volume that is not mounted yet."""
+        with pytest.raises(ConfigurationError, match="cannot be made: No such file or directory"):
+            LocalKeyProvider.from_file(tmp_path / "secrets" / "local.key", create=True)
+
+    def test_a_worker_that_unpickles_it_makes_no_file(self, tmp_path: Path) -> None:
+        """It is to have the key of its parent, or none."""
+        pickled = pickle.dumps(LocalKeyProvider.from_file(tmp_path / "local.key", create=True))
+        (tmp_path / "local.key").unlink()
+        with pytest.raises(ConfigurationError, match="cannot be read"):
+            pickle.loads(pickled)

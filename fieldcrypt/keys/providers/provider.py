@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import contextlib
 import os
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from datetime import timedelta
@@ -143,19 +144,26 @@ class LocalKeyProvider(KeyProvider):
         return cls(_system.random_bytes(KEY_SIZE))
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> LocalKeyProvider:
-        """Read the key from a file that `openssl rand -base64 32` made.
+    def from_file(cls, path: str | os.PathLike[str], *, create: bool = False) -> LocalKeyProvider:
+        """Read the key from a file: 32 bytes in base64, as `openssl rand -base64 32` writes them.
+
+        Args:
+            path: of the file.
+            create: make the file, with a new key and for its owner alone (mode 0600), if it does not exist. For
+                development: where data is kept, a file that is missing should be an error, and not a new key.
 
         Raises:
-            ConfigurationError: the file cannot be read, or is not 32 bytes in base64.
+            ConfigurationError: the file cannot be read or made, or is not 32 bytes in base64.
         """
+        if create and not os.path.exists(path):
+            _create_key_file(os.fspath(path))
         try:
             with open(path, "rb") as file:  # not pathlib, which would double the time of `import fieldcrypt`
                 text = file.read(_MAX_FILE_SIZE)
         except OSError as error:
             raise ConfigurationError(
                 f"the key file {path} cannot be read: {error.strerror}. Where an application is set up, "
-                f"`openssl rand -base64 {KEY_SIZE}` makes one"
+                f"`openssl rand -base64 {KEY_SIZE}` makes one; for development, so does from_file(…, create=True)"
             ) from None
         try:
             key = binascii.a2b_base64(text.strip(), strict_mode=True)
@@ -201,6 +209,24 @@ class LocalKeyProvider(KeyProvider):
         if self._path is None:
             raise TypeError("a local key provider holds a key and cannot be pickled, unless from_file made it")
         return LocalKeyProvider.from_file, (self._path,)
+
+
+def _create_key_file(path: str) -> None:
+    """Make a file with a new key, or leave the one that another process made meanwhile."""
+    draft = f"{path}.{_system.random_bytes(_NAME_SIZE).hex()}"
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(binascii.b2a_base64(_system.random_bytes(KEY_SIZE)))
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)  # at once and whole, so that nobody reads half a key or replaces one
+        finally:
+            os.unlink(draft)
+    except OSError as error:
+        raise ConfigurationError(f"the key file {path} cannot be made: {error.strerror}") from None
 
 
 def not_wrapped_error(wraps: Sequence[WrappedKey], wanted: str) -> NotWrappedHereError:
