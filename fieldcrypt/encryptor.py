@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
@@ -132,6 +133,38 @@ class Encryptor:
         self._observer = observer
         self._identity = None
         self._forget()
+
+    @contextmanager
+    def override(
+        self,
+        provider: KeyProvider,
+        store: KeyStore | None = None,
+        policy: KeyPolicy | None = None,
+        *,
+        observer: Observer | None = None,
+        read_self_contained: bool | None = None,
+    ) -> Iterator[None]:
+        """Use other keys and limits for the duration of a `with` block, then those of before again: for tests.
+
+        What was there before comes back with its live keys, whatever the block did: also an Encryptor that had not
+        been configured, or was closed. It counts for all threads, so it is not for use under load.
+
+        Args:
+            provider, store, policy, observer, read_self_contained: as for `configure`.
+
+        Raises:
+            ConfigurationError: as `configure`; then nothing has changed.
+        """
+        before = self._keyring, self._observer, self._closed, self._identity
+        self._keyring = None  # which `configure` would empty
+        try:
+            self.configure(provider, store, policy=policy, observer=observer, read_self_contained=read_self_contained)
+            yield
+        finally:
+            if self._keyring is not None:
+                self._keyring.forget()
+            self._keyring, self._observer, self._closed, self._identity = before
+            self._forget()
 
     @overload
     def field(
