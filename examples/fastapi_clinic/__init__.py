@@ -1,0 +1,1 @@
+"""A clinic's service on FastAPI, async SQLAlchemy, PostgreSQL and Alembic. See README.md here."""
