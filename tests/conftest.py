@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool, Pool
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore, _system
 from fieldcrypt.backends import backend
 from fieldcrypt.testing import LocalAws
+from tests.support.declared_metadata import declared_metadata
 from tests.support.doubles import CountingProvider, Later, RowStore, until_idle
 from tests.support.dynamodb import FIRST, SECOND, DynamoDb
 from tests.support.mariadb import DATABASE, Installation, MariaDb
@@ -123,6 +124,14 @@ def one_loader() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def entry_points(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Have the entry points that pyproject.toml declares, however long ago this checkout was installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(declared_metadata(tmp_path_factory.mktemp("metadata"))))
         yield
 
 

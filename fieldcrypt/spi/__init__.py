@@ -4,6 +4,7 @@
 `fieldcrypt.spi.aws` for what calls AWS.
 """
 
+from fieldcrypt._base.service_url import ServiceUrl
 from fieldcrypt.batch import FieldGroup, encrypt_fields
 from fieldcrypt.declaration.compound_index import check_compounds, checked_compounds
 from fieldcrypt.declaration.field_indexes import FieldIndexes, Search, StoredTags
@@ -57,6 +58,8 @@ __all__ = [
     # key stores
     "ClaimingKeyStore",
     "MAX_TENANT_SIZE",
+    # settings as URLs
+    "ServiceUrl",
     # mixed mode
     "Accepted",
     "FromPlaintext",

@@ -15,6 +15,7 @@ CORE_DOORS = [
         "fieldcrypt.migration",
         "fieldcrypt.normalisers",
         "fieldcrypt.search",
+        "fieldcrypt.settings",
         "fieldcrypt.testing",
         "fieldcrypt.keys.aws_kms",
     ),

@@ -1,0 +1,175 @@
+"""What a deployment decides: where keys come from, where they are kept, and how long they live."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from typing import Any, Final
+
+from fieldcrypt._base.service_url import iso_duration, scheme_of
+from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.errors import ConfigurationError
+from fieldcrypt.events import Observer
+from fieldcrypt.keys.policy import KeyPolicy
+from fieldcrypt.keys.providers.provider import KeyProvider
+from fieldcrypt.keys.stores.store import KeyStore
+from fieldcrypt.settings.schemes import KEY_PROVIDERS, KEY_STORES, make
+
+__all__ = ["Settings"]
+
+_PREFIX: Final = "FIELDCRYPT_"
+_NO_STORE: Final = "none:"
+_TIMES: Final = ("cache_ttl", "grace", "rotate_after", "propagation_delay", "replication_wait")
+_ELSEWHERE: Final = ("BACKEND", "ENCRYPTOR", "MIGRATIONS")  # variables that other parts of fieldcrypt read
+_ALIKE: Final = 0.8  # of difflib: a misspelt name
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Settings:
+    """Keys and limits of an Encryptor, in a form that fits into environment variables.
+
+    It is a plain dataclass, so that it can be a field of a class of pydantic-settings. What follows a URL's scheme
+    shows in no repr and in no error, because it may hold a password.
+
+    Args:
+        provider: the key provider as a URL, such as `awskms:arn:…?regions=eu-west-1,us-east-1` or `local:local.key`.
+        store: the key store as a URL, such as `dynamodb:data-keys` or `file:keys.sqlite`; `none:` to have every value
+            carry its data key. None if `configure` is given the store.
+        cache_ttl, grace, rotate_after, propagation_delay, replication_wait, not_before: see `KeyPolicy`; None for its
+            defaults.
+
+    Raises:
+        ConfigurationError: provider or store are no URLs.
+    """
+
+    provider: str
+    store: str | None = None
+    cache_ttl: timedelta | None = None
+    grace: timedelta | None = None
+    rotate_after: timedelta | None = None
+    propagation_delay: timedelta | None = None
+    replication_wait: timedelta | None = None
+    not_before: datetime | None = None
+    _prefix: str = field(default="", init=False, compare=False)  # of the variables that they come from
+
+    def __post_init__(self) -> None:
+        _check_url("provider", self.provider)
+        if self.store is not None:
+            _check_url("store", self.store)
+
+    @classmethod
+    def from_environment(cls, prefix: str = _PREFIX) -> Settings:
+        """Read environment variables: `FIELDCRYPT_PROVIDER`, `FIELDCRYPT_STORE`, `FIELDCRYPT_CACHE_TTL`, ….
+
+        Durations are written as in ISO 8601: `PT15M`, `P90D`. So is the moment `FIELDCRYPT_NOT_BEFORE`:
+        `2026-11-29T14:00:00Z`.
+
+        Args:
+            prefix: what the names of the variables begin with.
+
+        Raises:
+            ConfigurationError: a variable is missing, empty, malformed or misspelt. The message names it.
+        """
+        found: dict[str, Any] = {}
+        for name in (each.name for each in fields(cls) if each.init):
+            text = os.environ.get(prefix + name.upper())
+            if text is not None:
+                found[name] = _parsed(prefix + name.upper(), name, text)
+        if prefix == _PREFIX:
+            _check_spelling({each.name.upper() for each in fields(cls) if each.init})
+        if "provider" not in found:
+            raise ConfigurationError(f"{prefix}PROVIDER is not set: it names the key provider, such as awskms:arn:…")
+        settings = cls(**found)
+        object.__setattr__(settings, "_prefix", prefix)
+        return settings
+
+    @property
+    def policy(self) -> KeyPolicy:
+        """The limits.
+
+        Raises:
+            ConfigurationError: they are out of range, or cannot work together.
+        """
+        limits: dict[str, Any] = {name: getattr(self, name) for name in (*_TIMES, "not_before")}
+        try:
+            return KeyPolicy(**{name: limit for name, limit in limits.items() if limit is not None})
+        except (TypeError, ValueError) as error:
+            place = f"{self._prefix}…: " if self._prefix else ""
+            raise ConfigurationError(f"{place}{error}") from None
+
+    def configure(
+        self, encryptor: Encryptor, *, store: KeyStore | None = None, observer: Observer | None = None
+    ) -> None:
+        """Configure an Encryptor. Makes no call of key service or key store, but reads the file of a local key.
+
+        Args:
+            encryptor: which.
+            store: the key store, in place of a setting: one over the application's own engine, for example.
+            observer: see `Encryptor.configure`.
+
+        Raises:
+            ConfigurationError: no installed package knows a URL's scheme, or a URL is refused; there is no key store,
+                or there are two; or as `policy` and `Encryptor.configure`.
+        """
+        if store is not None and self.store is not None:
+            raise ConfigurationError(f"there are two key stores: {self._named('store')} and the argument")
+        if store is None and self.store is None:
+            raise ConfigurationError(
+                f"there is no key store: set {self._named('store')}, or pass store=; with {_NO_STORE} values carry "
+                "their data keys"
+            )
+        provider: KeyProvider = make(KEY_PROVIDERS, self.provider, self._named("provider"))
+        if self.store is not None and self.store != _NO_STORE:
+            store = make(KEY_STORES, self.store, self._named("store"))
+        encryptor.configure(provider, store, self.policy, observer=observer)
+
+    def _named(self, name: str) -> str:
+        return f"{self._prefix}{name.upper()}" if self._prefix else name
+
+    def __repr__(self) -> str:
+        shown = {name: f"{scheme_of(url)}:…" for name in ("provider", "store") if (url := getattr(self, name))}
+        limits = {name: getattr(self, name) for name in (*_TIMES, "not_before")}
+        shown |= {name: repr(limit) for name, limit in limits.items() if limit is not None}
+        return f"Settings({', '.join(f'{name}={text}' for name, text in shown.items())})"
+
+
+def _check_url(name: str, url: object) -> None:
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{name} is a URL, not {type(url).__name__}")
+    try:
+        scheme_of(url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from None
+
+
+def _parsed(variable: str, name: str, text: str) -> Any:
+    if not text:
+        raise ConfigurationError(f"{variable} is empty: unset it instead")
+    try:
+        if name in _TIMES:
+            return iso_duration(text)
+        if name == "not_before":
+            return _moment(text)
+        _check_url(variable, text)
+    except ValueError as error:
+        raise ConfigurationError(f"{variable}: {error}") from None
+    return text
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("write it as ISO 8601 does: 2026-11-29T14:00:00Z") from None
+
+
+def _check_spelling(known: set[str]) -> None:
+    """Refuse a variable that looks like a setting: a limit that is not in force would be noticed too late."""
+    for variable in os.environ:
+        name = variable.removeprefix(_PREFIX)
+        if name == variable or name in known or name in _ELSEWHERE:
+            continue
+        if meant := get_close_matches(name, known, 1, _ALIKE):
+            raise ConfigurationError(f"there is no setting {variable}: {_PREFIX}{meant[0]} is the one that is like it")
