@@ -6,9 +6,13 @@ while Alembic is only half imported. So everything else is imported when a migra
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import UpgradeOps
     from alembic.runtime.plugins import Plugin
@@ -35,3 +39,13 @@ def _compare(autogen_context: AutogenContext, upgrade_ops: UpgradeOps) -> Priori
     render_as_binary(autogen_context)
     keep_tables(autogen_context, upgrade_ops)
     return PriorityDispatchResult.CONTINUE
+
+
+class _Plugin(ModuleType):
+    """This module, as a collection of itself: Alembic before 1.20.1 iterates over what the entry point names."""
+
+    def __iter__(self) -> Iterator[Self]:
+        yield self
+
+
+sys.modules[__name__].__class__ = _Plugin

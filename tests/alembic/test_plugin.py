@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import pytest
 from alembic import command
@@ -29,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase
 
+import fieldcrypt_alembic
 from fieldcrypt import ConfigurationError
 from fieldcrypt_alembic import operations
 from fieldcrypt_sqlalchemy import SqlKeyStore
@@ -240,6 +242,11 @@ with engine.connect() as connection:
 assert script.upgrade_ops.ops == [], script.upgrade_ops.ops
 """
         subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, cwd=ROOT)
+
+    def test_older_versions_find_it_in_a_collection(self) -> None:
+        """Alembic before 1.20.1 iterates over what the entry point names, and could not be imported otherwise."""
+        (plugin,) = cast(Iterable[ModuleType], fieldcrypt_alembic)
+        assert plugin is fieldcrypt_alembic
 
     def test_without_it_the_table_would_be_dropped(self, tmp_path: Path) -> None:
         """So that the other tests say something; it is left out as any plugin is."""
