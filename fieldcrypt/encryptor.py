@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
@@ -451,6 +451,33 @@ class Encryptor:
         keyring = self._configured()
         value = envelope.parse(envelope.as_bytes(data))
         return keyring.followed_at(keyring.for_decryption(value.key_id, value.record, tenant=tenant).record)
+
+    def writing_canaries(self) -> AbstractContextManager[None]:
+        """Return a context in which all fields write canaries: values whose decryption is reported as `CANARY_READ`.
+
+        It holds for all threads, and for ORMs and clients alike, so use it in a script or a shell that does nothing
+        else. A canary looks like any other value, and older versions read it as one. See docs/security/canaries.md.
+
+        Raises:
+            ConfigurationError: the Encryptor has not been configured.
+        """
+        from fieldcrypt.keys.admin.canaries import writing_canaries
+
+        return writing_canaries(self._configured(), self._forget)
+
+    def is_canary(self, data: bytes, *, tenant: str | NoTenant | None = None) -> bool:
+        """Return True if a value is a canary. Nothing is decrypted but its data key, and nothing is reported.
+
+        Args:
+            data: the value, which may be no authentic one.
+            tenant: as for `Field.decrypt`.
+
+        Raises:
+            As `needs_reencrypt`.
+        """
+        from fieldcrypt.keys.admin.canaries import is_canary
+
+        return is_canary(self._configured(), data, tenant)
 
     @property
     def data_keys(self) -> DataKeys:

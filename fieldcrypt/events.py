@@ -43,6 +43,7 @@ class EventKind(enum.StrEnum):
     RECORD_REFUSED = "record_refused"  # a record in the key store is not authentic
     DENIED = "denied"
     VALUE_REFUSED = "value_refused"  # a value does not decrypt, or not to what it should be: the place is its field
+    CANARY_READ = "canary_read"  # somebody decrypts a canary, or tries to: the place is its field
     PLAINTEXT_READ = "plaintext_read"  # a field that accepts plaintext for now read some: the place is its name
     OLD_VALUE_READ = "old_value_read"  # likewise, a value of another scheme or of a previous declaration
 
@@ -55,7 +56,7 @@ _DEBUG = {
     EventKind.PLAINTEXT_READ,
     EventKind.OLD_VALUE_READ,
 }
-_ERROR = {EventKind.DENIED, EventKind.RECORD_REFUSED, EventKind.VALUE_REFUSED}
+_ERROR = {EventKind.DENIED, EventKind.RECORD_REFUSED, EventKind.VALUE_REFUSED, EventKind.CANARY_READ}
 _WARNING = {
     EventKind.FAILED_OVER,
     EventKind.WRAP_MISSING,

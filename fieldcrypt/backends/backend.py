@@ -33,6 +33,10 @@ class Cipher(Protocol):
         """Return what encrypts under a new salt, for so many messages; `draw` draws it."""
         ...
 
+    def sealer_of(self, salt: bytes, messages: int) -> Sealer:
+        """Return what encrypts under a given salt of 12 bytes, for so many messages."""
+        ...
+
     def encrypt(self, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
         """Return ciphertext and tag under a 24-byte nonce that is used this once."""
         ...

@@ -34,7 +34,11 @@ class NativeCipher:
 
     def sealer(self, draw: Callable[[int], bytes], messages: int) -> native.Sealer:
         """Return what encrypts under a new salt."""
-        return self._cipher.sealer(_FIPS_SALT() if _FIPS_SALT else draw(SALT_SIZE), messages)
+        return self.sealer_of(_FIPS_SALT() if _FIPS_SALT else draw(SALT_SIZE), messages)
+
+    def sealer_of(self, salt: bytes, messages: int) -> native.Sealer:
+        """Return what encrypts under a given salt."""
+        return self._cipher.sealer(salt, messages)
 
     def encrypt(self, nonce: bytes, plaintext: bytes, aad: bytes) -> bytes:
         """Return ciphertext and tag under a 24-byte nonce that is used this once."""

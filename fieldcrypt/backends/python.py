@@ -49,7 +49,10 @@ class PythonCipher(Xaes256Gcm):
 
     def sealer(self, draw: Callable[[int], bytes], messages: int) -> PythonSealer:
         """Return what encrypts under a new salt."""
-        salt = draw(SALT_SIZE)
+        return self.sealer_of(draw(SALT_SIZE), messages)
+
+    def sealer_of(self, salt: bytes, messages: int) -> PythonSealer:
+        """Return what encrypts under a given salt."""
         return PythonSealer(salt, self.cipher(salt).encrypt, repeat(True, messages))
 
     def wipe(self) -> None:

@@ -20,8 +20,10 @@ from fieldcrypt.cli.options import JsonOption
 from fieldcrypt.cli.output import fail, print_json, print_table, progress, say
 from fieldcrypt.cli.search.commands import search
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
+from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError, FieldcryptError
 from fieldcrypt.format._text import counted
+from fieldcrypt.format.context import NO_TENANT
 
 __all__ = ["commands"]
 
@@ -108,15 +110,22 @@ def inspect(
         str | None,
         typer.Option(metavar="MODULE:NAME", help="Look the data key up in the key store of this Encryptor."),
     ] = None,
+    canary: Annotated[
+        bool,
+        typer.Option("--canary", help="Say whether it is a canary: unwraps the data key, which needs --encryptor."),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what an encrypted value says about itself: form, data key, sizes, tenant. Nothing is decrypted or verified.
+    """Show what an encrypted value says about itself: form, data key, sizes, tenant. The value is not decrypted.
 
     Without --encryptor no code of any program is imported, whatever the environment and pyproject.toml name. Exit
     code 1 if the key store cannot be read, or does not have the data key.
     """
     data = read_value(value)
-    facts = envelope_facts(data, None if encryptor is None else find_encryptor(encryptor).store)
+    found = None if encryptor is None else find_encryptor(encryptor)
+    facts = envelope_facts(data, None if found is None else found.store)
+    if canary:
+        facts["canary"] = _is_canary(found, data, facts.get("tenant"))
     if as_json:
         print_json(facts)
     else:
@@ -124,6 +133,12 @@ def inspect(
             say(f"{name + ':':16} {', '.join(value) if isinstance(value, list) else value}")
     if "key_store" in facts:
         raise typer.Exit(1)
+
+
+def _is_canary(encryptor: Encryptor | None, data: bytes, tenant: str | None) -> bool:
+    if encryptor is None:
+        raise ConfigurationError("whether a value is a canary only its data key tells: name an Encryptor, --encryptor")
+    return encryptor.is_canary(data, tenant=NO_TENANT if tenant is None else tenant)
 
 
 @commands.command()

@@ -22,6 +22,7 @@ from fieldcrypt.errors import (
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.index.index_key import IndexKey
 from fieldcrypt.keys.index.index_keys import IndexKeys
+from fieldcrypt.keys.live.canaries import Canaries
 from fieldcrypt.keys.live.encrypting_keys import ROTATION_RETRY_INTERVAL, EncryptingKeys
 from fieldcrypt.keys.live.first_keys import FirstKeys
 from fieldcrypt.keys.live.key_maker import KeyMaker
@@ -54,6 +55,9 @@ class Keyring:
         events: where to report what happens.
         read_self_contained: read values that carry their key records. Default: only if there is no key store.
         backend: derives from data keys.
+
+    Attributes:
+        canaries: whether canaries are written now.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class Keyring:
         self.events = events
         self.backend = backend
         self.reads_self_contained = store is None if read_self_contained is None else read_self_contained
+        self.canaries = Canaries()
         self._background = Background()
         self._lost_time = LostTime(self._bring_forward)
         self.live_keys = LiveKeys(

@@ -64,7 +64,7 @@ class NativeColumns:
 
     def _prepared(self, data: bytes, tenant: Any) -> Any:
         try:
-            return self._readers.prepare(data, tenant)
+            return self._readers.prepare(data, tenant, for_one=False)
         except _UNAVAILABLE as error:
             unavailable = located(error, field=self._name, key_id=envelope.key_id_of(data), tenant=tenant)
         raise unavailable

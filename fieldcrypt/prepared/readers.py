@@ -9,6 +9,7 @@ from fieldcrypt import _system
 from fieldcrypt._base.cache import GenerationCache
 from fieldcrypt.backends.python import Crypt
 from fieldcrypt.errors import ConfigurationError, DecryptionError
+from fieldcrypt.events import Event, EventKind
 from fieldcrypt.format import envelope
 from fieldcrypt.format.context import NO_TENANT, NoTenant
 from fieldcrypt.format.envelope import HEAD, PREFIX, SALT
@@ -19,7 +20,7 @@ from fieldcrypt.offload import Offload
 if TYPE_CHECKING:
     from fieldcrypt.keys.keyring import Keyring
 
-__all__ = ["NO_READER", "Reader", "Readers"]
+__all__ = ["NO_READER", "CanaryError", "Reader", "Readers"]
 
 _LIMIT = 1024  # readers kept, one per data key and salt
 _NOBODY: Any = object()
@@ -29,6 +30,10 @@ _NOBODY: Any = object()
 # unpacks those three times faster than named ones.
 Reader = tuple[Crypt, bytes, LiveKey, bytes, slice, slice, Any]
 NO_READER = cast("Reader", (None, b"", Deadline(), b"", None, None, None))  # whose key is over
+
+
+class CanaryError(DecryptionError):
+    """A canary is to be decrypted among other values: it has to be decrypted alone, so that it is reported."""
 
 
 class Readers:
@@ -78,11 +83,21 @@ class Readers:
         self._cache: GenerationCache[bytes, Reader] = GenerationCache(_LIMIT)
         self.recent = self._cache.recent
 
-    def prepare(self, data: bytes, tenant: str | NoTenant | None) -> Reader:
-        """Return a reader for a value whose data key and key record are authentic; the value may still not be."""
-        return unless_wiped(lambda: self._prepare(data, tenant))
+    def prepare(self, data: bytes, tenant: str | NoTenant | None, *, for_one: bool = True) -> Reader:
+        """Return a reader for a value whose data key and key record are authentic; the value may still not be.
 
-    def _prepare(self, data: bytes, tenant: str | NoTenant | None) -> Reader:
+        Each canary is reported, so its reader is never kept.
+
+        Args:
+            data, tenant: the value, and whose it is to be.
+            for_one: the reader is for this value alone.
+
+        Raises:
+            CanaryError: it is not, and the value is a canary.
+        """
+        return unless_wiped(lambda: self._prepare(data, tenant, for_one))
+
+    def _prepare(self, data: bytes, tenant: str | NoTenant | None, for_one: bool) -> Reader:
         value = envelope.parse(data)
         keyring = self._keyring()
         if tenant is None and self._names_tenant:
@@ -100,8 +115,14 @@ class Readers:
         known = self._cache.find(data[PREFIX])
         if known is not None and self._is_of(known, key, infix):
             return known
+        is_canary = value.salt in key.canary_salts
+        if is_canary and not for_one:
+            raise CanaryError
         anyone = not keyring.providers.by_tenant or (self._names_tenant and key.tenant is None)
         reader: Reader = self._made(data[PREFIX], key, infix, anyone)
+        if is_canary:
+            keyring.events.report(Event(EventKind.CANARY_READ, key.key_id.hex(), key.tenant, self._name))
+            return reader
         self._cache.narrow(keyring.policy.max_cached_keys)
         self._cache.put(data[PREFIX], reader)
         if key.at_hand_until <= _system.monotonic():

@@ -65,10 +65,11 @@ class Writers:
         head, infix = envelope.head(STORED, key.key_id), b""
         if keyring.self_contained:
             head, infix = envelope.head(SELF_CONTAINED, key.key_id), envelope.infix(key.record.stored.to_bytes())
-        writer: Writer = self._made(head, infix, key.sealer(), lease)
+        canary = keyring.canaries.number
+        writer: Writer = self._made(head, infix, key.sealer(canary), lease)
         self._cache.narrow(keyring.policy.max_cached_keys)
         self._cache.put(tenant, writer)
-        if lease.at_hand_until <= _system.monotonic():
+        if lease.at_hand_until <= _system.monotonic() or keyring.canaries.number != canary:
             self._cache.drop(tenant)  # ended, perhaps by close(), which is past: it serves its caller only
         return writer
 

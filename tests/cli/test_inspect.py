@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,20 @@ class TestInspect:
         result = run("inspect", value, "--encryptor", "application:encryptor", "--json")
         assert (result.exit_code, json.loads(result.stdout)["form"]) == (1, "stored")
         assert "there is no such file" in json.loads(result.stdout)["key_store"]
+
+    @pytest.mark.parametrize("is_canary", [True, False])
+    def test_it_says_whether_a_value_is_a_canary(self, run: Run, application: Any, is_canary: bool) -> None:
+        """If one asks, for that unwraps the data key."""
+        field = application.encryptor.field("a.b", str)
+        with application.encryptor.writing_canaries() if is_canary else nullcontext():
+            value = field.encrypt(SSN, tenant="a").hex()
+        asked = ("inspect", value, "--encryptor", "application:encryptor", "--json")
+        assert "canary" not in json.loads(stdout(run(*asked)))
+        assert json.loads(stdout(run(*asked, "--canary")))["canary"] is is_canary
+
+    def test_without_an_encryptor_it_cannot_say_so(self, run: Run, application: Any) -> None:
+        """Only the data key tells."""
+        assert "--encryptor" in complaint(run("inspect", application.values["a"].hex(), "--canary"), 2)
 
     def test_plaintext_is_never_shown(self, run: Run, application: Any) -> None:
         """Though this process could decrypt."""

@@ -47,7 +47,7 @@ class TestTheLog:
             *("failed_over", "wrap_missing", "key_unconfirmed", "key_missing", "key_lost", "rotation_failed"),
             "record_put_back",
         },
-        logging.ERROR: {"record_refused", "denied", "value_refused"},
+        logging.ERROR: {"record_refused", "denied", "value_refused", "canary_read"},
     }
 
     @pytest.mark.parametrize("kind", EventKind)

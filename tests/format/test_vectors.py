@@ -30,7 +30,7 @@ from fieldcrypt import (
 from fieldcrypt.backends import choice, chosen
 from fieldcrypt.declaration.path import Path as RecordPath
 from fieldcrypt.declaration.path import element_context
-from fieldcrypt.format import text_form
+from fieldcrypt.format import envelope, text_form
 from fieldcrypt.format.aead import Xaes256Gcm
 from fieldcrypt.format.cbor import decode_cbor
 from fieldcrypt.format.codecs import Codec, split_plaintext
@@ -265,7 +265,15 @@ def read_item_seal(vector: dict[str, Any]) -> None:
     assert seal_digest(vector["over"], values) == vector["digest"]
 
 
+def read_canary(vector: dict[str, Any]) -> None:
+    value = envelope.parse(vector["value"])
+    record = KeyRecord.from_bytes(value.key_id, value.record or vector["record"])
+    data_key = DataKey(LocalKeyProvider(vector["local_key"]).unwrap(record.wraps, record.context()), chosen(None))
+    assert data_key.canary_salts().index(value.salt) == vector["number"]
+
+
 READERS = {
+    "canary": read_canary,
     "item-seal": read_item_seal,
     "xaes": read_xaes,
     "context": read_context,
@@ -292,7 +300,7 @@ def test_fieldcrypt_reads_what_it_should_and_refuses_the_rest(path: Path) -> Non
         READERS[vector["kind"]](vector)
     else:
         kind = vector["kind"]
-        misuse = (ValueError, TypeError) if kind in ("tag", "term") else ()
+        misuse = (ValueError, TypeError) if kind in ("tag", "term", "canary") else ()
         with pytest.raises(ValueError if kind in ("context", "path", "normalise") else (FieldcryptError, *misuse)):
             READERS[vector["kind"]](vector)
 

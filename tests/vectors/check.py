@@ -85,9 +85,13 @@ class Key(NamedTuple):
 
 
 def hkdf(key: bytes, info: str, size: int = 32) -> bytes:
-    """HKDF-SHA-256 (RFC 5869) without salt, for one block of output."""
+    """HKDF-SHA-256 (RFC 5869) without salt."""
     extracted = hmac.digest(bytes(32), key, hashlib.sha256)
-    return hmac.digest(extracted, info.encode() + b"\x01", hashlib.sha256)[:size]
+    output = block = b""
+    for number in range(1, -(-size // 32) + 1):
+        block = hmac.digest(extracted, block + info.encode() + bytes([number]), hashlib.sha256)
+        output += block
+    return output[:size]
 
 
 # Section 2: encryption context
@@ -764,6 +768,17 @@ def ends(key_id: str, stone: Vector, own_key_id: str, key: Key) -> bool:
     return key_id == own_key_id or (of_tenant and key.created <= stone["shredded"])
 
 
+def check_canary(vector: Vector) -> Vector:
+    reader = Reader(unhex(vector, "value"))
+    version, key_id, salt = reader.uint(1), reader.take(16), reader.take(12)
+    reader.take(12)
+    record = reader.take(reader.uint(2)) if version == 2 else unhex(vector, "record")
+    salts = hkdf(open_record(unhex(vector, "local_key", "{32}"), key_id, record).data_key, "fieldcrypt/v1 canary", 192)
+    numbers = [number for number in range(16) if salts[12 * number : 12 * number + 12] == salt]
+    need(len(numbers) == 1, "no salt of a canary")
+    return {"number": numbers[0]}
+
+
 def check_tombstone(vector: Vector) -> Vector:
     unhex(vector, "key_id", "{16}")
     return read_tombstone(unhex(vector, "tombstone"))
@@ -883,6 +898,7 @@ KINDS: dict[str, Callable[[Vector], Vector]] = {
     "normalise": check_normalise,
     "value": check_value,
     "text": check_text,
+    "canary": check_canary,
 }
 
 

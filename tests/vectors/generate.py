@@ -33,7 +33,7 @@ from fieldcrypt.format.cbor_items import MAX_NESTING
 from fieldcrypt.format.seal import seal_digest
 from fieldcrypt.keys.providers.provider import LocalKeyProvider
 from fieldcrypt.keys.record.claim import claim_of, claim_place
-from fieldcrypt.keys.record.data_key import DataKey
+from fieldcrypt.keys.record.data_key import CANARY_SALTS, DataKey
 from fieldcrypt.keys.record.record import MAX_TIME, KeyRecord, Purpose, WrappedKey, sorted_wraps, wrap_context
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import MemoryKeyStore
@@ -57,7 +57,7 @@ def main() -> None:
         old.unlink()
     of_keys, of_values = (
         (records, tombstones, claims, choices),
-        (values, shreddings, tags, terms, normalised, item_seals, texts),
+        (values, shreddings, tags, terms, normalised, item_seals, texts, canaries),
     )
     for scenario in (xaes, contexts, paths, plaintexts, *of_keys, *of_values):
         _fix_randomness(scenario.__name__)
@@ -905,6 +905,28 @@ def texts() -> None:
     success("text-self-contained", "a self-contained value", **members, text=text_form.encode(value))
 
 
+def canaries() -> None:
+    provider, store = LocalKeyProvider(LOCAL_KEY), MemoryKeyStore()
+    for form, encryptor in (("stored", Encryptor(provider, store)), ("self-contained", Encryptor(provider))):
+        field = encryptor.field("patients.ssn", str)
+        salts: dict[int, bytes] = {}  # by the number of the salt, which is drawn
+        while len(salts) < CANARY_SALTS:
+            with encryptor.writing_canaries():
+                value = field.encrypt("078-05-1120", tenant=TENANT)
+                salts.setdefault(data_key_of(value, store).canary_salts().index(value[envelope.SALT]), value)
+        common = value_members(value, store) | {"kind": "canary"}
+        for number in (0, 7, 15):
+            reason = f"{form}, the salt number {number} of canaries"
+            success(f"canary-{form}-{number}", reason, **common, value=salts[number], number=number)
+            if number == 7:
+                name = f"canary-{form}"
+                write_value(name, "a canary decrypts as any value", salts[number], store, CONTEXT, tenant=TENANT)
+        ordinary = field.encrypt("078-05-1120", tenant=TENANT)
+        failure(f"canary-{form}-none", "an ordinary value under the same data key", **common, value=ordinary)
+        changed = _flip(salts[0], 17)
+        failure(f"canary-{form}-salt", "one bit of a canary's salt is wrong", **common, value=changed)
+
+
 def _plain(value: dict[str, Any]) -> Any:
     """Return a value that is in DynamoDB's form in JSON, where byte strings are in hexadecimal."""
     ((kind, content),) = value.items()
@@ -928,15 +950,19 @@ def value_members(value: bytes, store: MemoryKeyStore) -> dict[str, Any]:
     return {"kind": "value", "local_key": LOCAL_KEY, "record": record}
 
 
+def data_key_of(value: bytes, store: MemoryKeyStore) -> DataKey:
+    parts = envelope.parse(value)
+    record = KeyRecord.from_bytes(parts.key_id, parts.record or store.get(parts.key_id).to_bytes())
+    return DataKey(LocalKeyProvider(LOCAL_KEY).unwrap(record.wraps, record.context()), chosen(None))
+
+
 def write_value(
     name: str, reason: str, value: bytes, store: MemoryKeyStore, context: dict[str, str], **more: Any
 ) -> None:
     parts = envelope.parse(value)
     members = value_members(value, store)
-    record = KeyRecord.from_bytes(parts.key_id, parts.record or members["record"])
-    data_key = DataKey(LocalKeyProvider(LOCAL_KEY).unwrap(record.wraps, record.context()), chosen(None))
     aad = envelope.aad(value[envelope.HEAD], context)
-    plaintext = data_key.cipher().decrypt(parts.nonce, parts.ciphertext, aad)
+    plaintext = data_key_of(value, store).cipher().decrypt(parts.nonce, parts.ciphertext, aad)
     success(f"value-{name}", reason, **members, **more, context=context, value=value, plaintext=plaintext)
 
 

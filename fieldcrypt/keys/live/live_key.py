@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 from fieldcrypt import _system
 from fieldcrypt.backends import Cipher
 from fieldcrypt.backends.backend import Sealer
+from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import Purpose
@@ -146,24 +147,41 @@ class CachedKey(Deadline):
 
 
 class LiveKey(CachedKey):
-    """A data key for values, as its cipher."""
+    """A data key for values, as its cipher.
 
-    __slots__ = ("_sealer", "_xaes")
+    Attributes:
+        canary_salts: by which its canaries are recognised (SPEC section 15).
+    """
+
+    __slots__ = ("_canary_sealers", "_sealer", "_xaes", "canary_salts")
 
     purpose = Purpose.ENCRYPTION
 
-    def __init__(self, record: AuthenticRecord, xaes: Cipher, *, embedded: bool) -> None:
+    def __init__(
+        self, record: AuthenticRecord, xaes: Cipher, *, embedded: bool, canary_salts: tuple[bytes, ...] = ()
+    ) -> None:
         super().__init__(record, embedded=embedded)
         self._xaes = xaes
+        self.canary_salts = canary_salts
         self._sealer: Sealer | None = None
+        self._canary_sealers: dict[int, Sealer] = {}
 
     @classmethod
     def from_record(cls, record: AuthenticRecord, data_key: DataKey, *, embedded: bool) -> Self:
         """Return the key of an authentic record for values and its data key."""
-        return cls(record, data_key.cipher(), embedded=embedded)
+        return cls(record, data_key.cipher(), embedded=embedded, canary_salts=data_key.canary_salts())
 
-    def sealer(self) -> Sealer:
-        """Return the current sealer, with one message taken from it for the caller."""
+    def sealer(self, canary: int | None = None) -> Sealer:
+        """Return the current sealer, with one message taken from it for the caller.
+
+        Args:
+            canary: the number of a salt of canaries, if it is to write these.
+
+        Raises:
+            ConfigurationError: this process has written all canaries that the salt may serve.
+        """
+        if canary is not None:
+            return self._canary_sealer(canary)
         sealer = self._sealer
         if sealer is None or not next(sealer.messages, False):
             sealer = self._xaes.sealer(_system.random_bytes, MESSAGES_PER_SALT)
@@ -171,9 +189,19 @@ class LiveKey(CachedKey):
             self._sealer = sealer
         return sealer
 
+    def _canary_sealer(self, number: int) -> Sealer:
+        sealer = self._canary_sealers.get(number)
+        if sealer is None:
+            made = self._xaes.sealer_of(self.canary_salts[number], MESSAGES_PER_SALT)
+            sealer = self._canary_sealers.setdefault(number, made)
+        if not next(sealer.messages, False):
+            raise ConfigurationError(f"a process writes at most {MESSAGES_PER_SALT:,} canaries under one salt")
+        return sealer
+
     def wipe(self) -> None:
         """Wipe the cipher, also in prepared writers and readers."""
         self._sealer = None
+        self._canary_sealers.clear()
         self._xaes.wipe()
 
     @property

@@ -6,12 +6,16 @@ from hmac import compare_digest
 
 from fieldcrypt import _system
 from fieldcrypt.backends import PYTHON, Backend, Cipher, Mac
+from fieldcrypt.backends.python import derive
 from fieldcrypt.errors import DecryptionError
+from fieldcrypt.format.aead import SALT_SIZE
 from fieldcrypt.keys.record.record import KeyRecord
 
-__all__ = ["DATA_KEY_SIZE", "DataKey"]
+__all__ = ["CANARY_SALTS", "DATA_KEY_SIZE", "DataKey"]
 
 DATA_KEY_SIZE = 32
+CANARY_SALTS = 16  # of a data key
+_CANARY_LABEL = b"fieldcrypt/v1 canary"
 
 
 class DataKey:
@@ -48,6 +52,11 @@ class DataKey:
     def mac(self) -> Mac:
         """Return the HMAC for the tags of blind indexes."""
         return self._backend.mac(self._secret)
+
+    def canary_salts(self) -> tuple[bytes, ...]:
+        """Return the salts of canaries (SPEC section 15). They open nothing, so Python may have them."""
+        salts = derive(self._secret, _CANARY_LABEL, CANARY_SALTS * SALT_SIZE)
+        return tuple(salts[at : at + SALT_SIZE] for at in range(0, len(salts), SALT_SIZE))
 
     def seal(self, record: KeyRecord) -> KeyRecord:
         """Return the record with its tag."""

@@ -44,6 +44,13 @@ def decrypt_all(site: Site, values: dict[str, bytes]) -> None:
     _decrypted(site.encryptor, values)
 
 
+def encrypt_all_as_canaries(site: Site, _: Any) -> dict[str, bytes]:
+    """Encrypt values of every type as canaries."""
+    site.create()
+    with site.encryptor.writing_canaries():
+        return _encrypted(site.encryptor)
+
+
 def decrypt_all_self_contained(site: Site, values: dict[str, bytes]) -> None:
     """Decrypt them without a key store."""
     _decrypted(Encryptor(keys.provider()), values)
@@ -321,6 +328,7 @@ AT_ONCE: Mapping[str, Sequence[Any]] = {
 STEPS: Mapping[str, Sequence[Any]] = {
     "stored values": [encrypt_all, decrypt_all],
     "self-contained values": [encrypt_all_self_contained, decrypt_all_self_contained],
+    "canaries": [encrypt_all_as_canaries, decrypt_all],
     "values that were tampered with": [encrypt_all, refuse_tampering],
     "self-contained values, read with a key store": [encrypt_all_self_contained, read_with_a_store],
     "self-contained values, read with `read_self_contained=True`": [encrypt_all_self_contained, read_both],
