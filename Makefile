@@ -19,6 +19,9 @@ MINISTACK := $(VENV)/ministack
 # aioboto3 for the tests of what needs it, with the botocore that it wants, which is seldom the latest.
 AIO := $(VENV)/aio
 
+# What makes the site.
+DOCS := $(VENV)/docs
+
 # What fieldcrypt is compared with stays out of the tests' environment.
 BENCH := $(VENV)/bench
 
@@ -34,7 +37,7 @@ NATIVE_TESTS := tests/native tests/core tests/format tests/columns tests/search 
 WHEELS := x86_64-unknown-linux-gnu:manylinux_2_17 aarch64-unknown-linux-gnu:manylinux_2_17 x86_64-unknown-linux-musl:musllinux_1_2
 
 .PHONY: cargo native native-beside native-check test-native test-native-fips test-native-long wheels
-.PHONY: demo test test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys test-long-values test-search fuzz lint types wheel-check vectors bench bench-check clean
+.PHONY: docs docs-links demo test test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys test-long-values test-search fuzz lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
@@ -145,6 +148,14 @@ types: $(VENV)/.stamp
 	$(BIN)/mypy
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
+# The site, in build/docs, without a network: open build/docs/index.html. What warns fails, dead links and anchors too.
+docs: $(DOCS)/.stamp
+	$(DOCS)/bin/python -m sphinx --fresh-env --fail-on-warning --keep-going --nitpicky --quiet --doctree-dir build/doctrees docs build/docs $(ARGS)
+
+# Whether what it links to elsewhere is there, which needs a network.
+docs-links: $(DOCS)/.stamp
+	$(DOCS)/bin/python -m sphinx --builder linkcheck --quiet --doctree-dir build/doctrees docs build/docs-links $(ARGS)
+
 # For example: make bench ARGS="field peers --quick". With the native core, if there is cargo to build it.
 bench: $(BENCH)/.stamp $(shell command -v cargo >/dev/null && echo native-beside)
 	@mkdir -p build
@@ -184,6 +195,13 @@ $(SPARK)/.stamp: $(VENV)/.stamp
 $(AIO)/.stamp: pyproject.toml $(VENV)/.stamp
 	rm -rf $(AIO)
 	$(BIN)/python -m pip install --quiet --target $(AIO) 'aioboto3>=13.2'
+	@touch $@
+
+$(DOCS)/.stamp: pyproject.toml
+	rm -rf $(DOCS)
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(DOCS)/bin/python -m pip install --quiet --editable '.[all,pydantic,sqlmodel,pandas,polars]' --group docs
 	@touch $@
 
 $(FUZZ)/.stamp: $(VENV)/.stamp

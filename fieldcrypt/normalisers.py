@@ -19,7 +19,7 @@ __all__ = ["NORMALISERS", "Normaliser", "NothingToTagError", "canonical", "casef
 
 T = TypeVar("T")
 
-Normaliser = Callable[[T], T]
+Normaliser = Callable[[T], T]  # returns the form that all values have that count as equal
 
 
 class NothingToTagError(ValueError):
@@ -73,6 +73,7 @@ def _check_assigned(text: str) -> None:
         raise NothingToTagError("the text has a character that Unicode 14.0 does not assign, so it has no tag")
 
 
+# Those of texts, by the names that declarations may use for them.
 NORMALISERS: dict[str, Normaliser[str]] = {"nfkc": nfkc, "casefold": casefold, "digits": digits}
 
 

@@ -40,6 +40,7 @@ __all__ = [
 AnyColumn: TypeAlias = pa.Array | pa.ChunkedArray
 Column = TypeVar("Column", bound=AnyColumn)
 
+# The types of Arrow for the plaintext columns of fields, by the type of the field.
 TYPES: dict[Any, pa.DataType] = {
     bytes: pa.binary(),
     str: pa.string(),

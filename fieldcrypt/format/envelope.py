@@ -29,10 +29,10 @@ __all__ = [
     "parse",
 ]
 
-STORED = 0x01
-SELF_CONTAINED = 0x02
+STORED = 0x01  # the first byte of a value whose data key is in a key store
+SELF_CONTAINED = 0x02  # the first byte of a value that carries its wrapped data key
 
-KEY_ID_SIZE = 16
+KEY_ID_SIZE = 16  # bytes
 _VERSION_SIZE = 1
 _LENGTH_SIZE = 2
 _HEAD_SIZE = _VERSION_SIZE + KEY_ID_SIZE

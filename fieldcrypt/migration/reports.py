@@ -23,7 +23,7 @@ __all__ = [
 
 MAX_FAILURES = 1000  # that a report keeps, so that it fits in memory
 
-Key = tuple[Any, ...]
+Key = tuple[Any, ...]  # of a row or item
 
 
 def format_key(key: Key) -> str:

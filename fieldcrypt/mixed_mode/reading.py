@@ -15,7 +15,7 @@ from fieldcrypt.schemes import LegacyReader
 
 __all__ = ["FromPlaintext", "Reading"]
 
-FromPlaintext = Callable[[Any], Any]
+FromPlaintext = Callable[[Any], Any]  # returns the value of a field that was stored as this plaintext
 
 _NONE: Any = object()
 

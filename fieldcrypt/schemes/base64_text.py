@@ -6,8 +6,8 @@ from base64 import b64decode, b64encode
 
 __all__ = ["STANDARD", "URL_SAFE", "decoded"]
 
-STANDARD = b"+/"
-URL_SAFE = b"-_"
+STANDARD = b"+/"  # the last two digits of base64
+URL_SAFE = b"-_"  # the last two digits of base64url
 
 
 def decoded(data: bytes | str, alphabet: bytes) -> bytes | None:

@@ -12,7 +12,7 @@ from fieldcrypt.format._reader import Reader
 __all__ = ["FIRST_BYTES", "has_form_of_a_message"]
 
 _V1, _V2 = 0x01, 0x02
-FIRST_BYTES = bytes([_V1, _V2])
+FIRST_BYTES = bytes([_V1, _V2])  # with one of which every message of the AWS Encryption SDK begins
 
 _MESSAGE_ID_SIZES = {_V1: 16, _V2: 32}
 _TYPE = ObjectType.CUSTOMER_AE_DATA.value

@@ -11,7 +11,7 @@ __all__ = ["REFUSALS", "Decode", "text", "value_of"]
 
 T = TypeVar("T")
 
-Decode = Callable[[bytes], T]
+Decode = Callable[[bytes], T]  # returns the value that some bytes are the plaintext of
 
 # What decoders raise for unexpected input; anything else is a mistake of theirs.
 REFUSALS = (ValueError, TypeError, ArithmeticError, LookupError)

@@ -36,7 +36,7 @@ __all__ = [
 T = TypeVar("T")
 
 DEFAULT_TAG_SIZE = 16  # bytes, at which no two values of a table ever share a tag
-MAX_TAG_SIZE = 32
+MAX_TAG_SIZE = 32  # bytes
 MIN_MEMBERS = 16  # of an Enum; with fewer, the tags reveal the values
 
 _TYPES = (bytes, str, int, bool, Decimal, date, datetime, time, timedelta, UUID)

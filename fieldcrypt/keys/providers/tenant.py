@@ -21,7 +21,7 @@ class UseDefault(enum.Enum):
     USE_DEFAULT = "use default"
 
 
-USE_DEFAULT: Final = UseDefault.USE_DEFAULT
+USE_DEFAULT: Final = UseDefault.USE_DEFAULT  # what a lookup returns for tenants without a wrapping key of their own
 
 Lookup = Callable[[str], KeyProvider | UseDefault]
 

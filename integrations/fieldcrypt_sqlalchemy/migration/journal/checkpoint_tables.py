@@ -22,7 +22,7 @@ _EXACT = VARCHAR(NAME_SIZE, charset="utf8mb4", collation="utf8mb4_bin")  # names
 _NAME = String(NAME_SIZE).with_variant(_EXACT, "mysql", "mariadb")
 _ENGINE = "InnoDB"  # whatever the server's default is: it has to have transactions
 
-checkpoint_tables = MetaData()
+checkpoint_tables = MetaData()  # of the tables in which migrations keep how far they are
 
 
 def _identity() -> list[Column[Any]]:
