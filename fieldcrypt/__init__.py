@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from fieldcrypt.declaration.record.protected_record import ProtectedRecord
     from fieldcrypt.declaration.record.record_search import RecordSearch
     from fieldcrypt.declaration.record.seal import RecordSeal
+    from fieldcrypt.health.finding import Finding, Verdict
+    from fieldcrypt.health.health import Health, HealthState
     from fieldcrypt.keys.admin.data_keys import DataKeys
     from fieldcrypt.keys.admin.rewrap import RewrapReport
     from fieldcrypt.keys.admin.tenant_key import MoveReport
@@ -117,6 +119,11 @@ __all__ = [
     "Observer",
     "Stats",
     "CallStats",
+    # whether it can work
+    "Health",
+    "HealthState",
+    "Finding",
+    "Verdict",
     # how far a long job is
     "Progress",
     # errors
@@ -143,6 +150,10 @@ _LATER = {  # which take as long to import as all of the above
     "ProtectedRecord": "fieldcrypt.declaration.record.protected_record",
     "RecordSearch": "fieldcrypt.declaration.record.record_search",
     "RecordSeal": "fieldcrypt.declaration.record.seal",
+    "Health": "fieldcrypt.health.health",
+    "HealthState": "fieldcrypt.health.health",
+    "Finding": "fieldcrypt.health.finding",
+    "Verdict": "fieldcrypt.health.finding",
     "DataKeys": "fieldcrypt.keys.admin.data_keys",
     "RewrapReport": "fieldcrypt.keys.admin.rewrap",
     "MoveReport": "fieldcrypt.keys.admin.tenant_key",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, overload
 
 from fieldcrypt import _system
 from fieldcrypt._base.logical_names import LogicalNames
@@ -28,6 +29,7 @@ from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, BlindIndex
 
 if TYPE_CHECKING:
+    from fieldcrypt.health.health import Health
     from fieldcrypt.keys.admin.data_keys import DataKeys
     from fieldcrypt.keys.keyring import Keyring
     from fieldcrypt.search.kinds.kind import Kind
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["Encryptor"]
 
 T = TypeVar("T")
+
+_HEALTH_DEADLINE: Final = timedelta(milliseconds=800)  # within the second that Kubernetes gives a probe by default
 
 
 class Encryptor:
@@ -412,6 +416,54 @@ class Encryptor:
 
         return await asyncio.to_thread(self.warm_up, tenants, values)
 
+    def check(
+        self,
+        deadline: timedelta = _HEALTH_DEADLINE,
+        *,
+        probe: bool = False,
+        tenant: str | NoTenant | None = None,
+        reads_only: bool = False,
+    ) -> Health:
+        """Return whether this process can encrypt and decrypt now, and for how long it will: for readiness probes.
+
+        As long as a live key is within its `cache_ttl`, that is known, and nothing is called. Otherwise, or with
+        `probe`, a data key is wrapped and unwrapped in each region and the key store is read, all at once in threads
+        of their own. Callers at the same time share the answers. Without live keys a success counts for a minute, and
+        a failure for 5 seconds. An outage is never an exception; nor is an Encryptor that is not configured, or closed.
+
+        IAM actions, on the KMS key in every region: `kms:Encrypt` and `kms:Decrypt`; with `reads_only`, `kms:Decrypt`.
+        On a table of data keys: `dynamodb:GetItem`; with `tenant` or `reads_only`, also `dynamodb:Query` on its index.
+
+        Args:
+            deadline: how long to wait for answers, whatever a socket does. Default: 0.8 seconds.
+            probe: try everything out, whatever is known.
+            tenant: try it out for this tenant: where the role may not for all, or tenants have wrapping keys of their
+                own. Default: for no tenant.
+            reads_only: do not try to wrap, but to unwrap the tenant's newest data key in the key store.
+
+        Raises:
+            TypeError, ValueError: the deadline is not a timedelta above zero, or the tenant is not text of 1 to 255
+                bytes.
+        """
+        from fieldcrypt.health.check import Inquiry, check, unconfigured
+
+        inquiry = Inquiry(deadline, probe, tenant, reads_only).checked()
+        return unconfigured(self._reason()) if self._keyring is None else check(self._keyring, inquiry)
+
+    async def check_async(
+        self,
+        deadline: timedelta = _HEALTH_DEADLINE,
+        *,
+        probe: bool = False,
+        tenant: str | NoTenant | None = None,
+        reads_only: bool = False,
+    ) -> Health:
+        """Do what `check` does, without blocking the event loop, and without its threads."""
+        from fieldcrypt.health.check import Inquiry, check_async, unconfigured
+
+        inquiry = Inquiry(deadline, probe, tenant, reads_only).checked()
+        return unconfigured(self._reason()) if self._keyring is None else await check_async(self._keyring, inquiry)
+
     def needs_reencrypt(self, data: bytes, *, tenant: str | NoTenant | None = None) -> bool:
         """Return True if a value is under an old data key: one that is retired, that a newer one has followed, that was
         made before the policy's `not_before`, or that came with the value, though there is a key store now.
@@ -549,13 +601,17 @@ class Encryptor:
 
     def _configured(self) -> Keyring:
         if self._keyring is None:
-            if self._closed:
-                raise ConfigurationError("this Encryptor is closed: call encryptor.configure(provider, store) first")
-            raise ConfigurationError(
-                "this Encryptor has no keys yet: call encryptor.configure(provider, store) at start-up, before the "
-                "first value is encrypted or decrypted"
-            )
+            raise ConfigurationError(self._reason())
         return self._keyring
+
+    def _reason(self) -> str:
+        """Return why there are no keys."""
+        if self._closed:
+            return "this Encryptor is closed: call encryptor.configure(provider, store) first"
+        return (
+            "this Encryptor has no keys yet: call encryptor.configure(provider, store) at start-up, before the "
+            "first value is encrypted or decrypted"
+        )
 
     def _forget(self) -> None:
         for field in self._fields:

@@ -6,8 +6,10 @@ Everything here is off the hot path: fields keep the keys they get, and come bac
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from fieldcrypt import _system
+from fieldcrypt._base.answers import Answers
 from fieldcrypt._base.background import Background
 from fieldcrypt._base.lost_time import LostTime
 from fieldcrypt._base.single_flight import SingleFlight
@@ -27,6 +29,7 @@ from fieldcrypt.keys.live.encrypting_keys import ROTATION_RETRY_INTERVAL, Encryp
 from fieldcrypt.keys.live.first_keys import FirstKeys
 from fieldcrypt.keys.live.key_maker import KeyMaker
 from fieldcrypt.keys.live.leases import Leases
+from fieldcrypt.keys.live.lifetime import Lifetime
 from fieldcrypt.keys.live.listing import RecordListing
 from fieldcrypt.keys.live.live_key import Lease, LiveKey
 from fieldcrypt.keys.live.live_keys import RETRY_INTERVAL, LiveKeys
@@ -78,6 +81,7 @@ class Keyring:
         self.backend = backend
         self.reads_self_contained = store is None if read_self_contained is None else read_self_contained
         self.canaries = Canaries()
+        self.answers: Answers[Any] = Answers()  # of key services and key stores that were tried out
         self._background = Background()
         self._lost_time = LostTime(self._bring_forward)
         self.live_keys = LiveKeys(
@@ -229,6 +233,11 @@ class Keyring:
         self.index_keys.forget_tenant(tenant)
         self._refused.forget()  # what the old provider refused
         self._leases.forget_tenant(tenant)
+
+    def lifetimes(self, tenant: Named) -> list[Lifetime]:
+        """Return how long the live keys for values go on (see `LiveKeys.lifetimes`)."""
+        self._lost_time.look()
+        return self.live_keys.lifetimes(tenant)
 
     def active(self, tenant: str | None) -> AuthenticRecord | None:
         """Return the record of the key that encrypts for a tenant, and make it live, unless that takes a new key.

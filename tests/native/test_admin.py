@@ -9,8 +9,8 @@ import pytest
 from fieldcrypt import Encryptor, KeyProviderChain, LocalKeyProvider, MemoryKeyStore, TenantKeyProvider
 from fieldcrypt.backends.python import PythonBackend
 from fieldcrypt.cli.doctor.examination import examine
-from fieldcrypt.cli.doctor.finding import Verdict
 from fieldcrypt.cli.keys.rewrapping import _check_that_it_reads
+from fieldcrypt.health.finding import Verdict
 from fieldcrypt.keys.providers.provider import KeyProvider
 from tests.support.backends import NATIVE, needs_native
 

@@ -1,6 +1,6 @@
 """`fieldcrypt doctor`: checks that every region can really read the data."""
 
 from fieldcrypt.cli.doctor.examination import examine
-from fieldcrypt.cli.doctor.finding import Finding, Verdict
+from fieldcrypt.health.finding import Finding, Verdict
 
 __all__ = ["Finding", "Verdict", "examine"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fieldcrypt.backends import INSTALL, Backend, NoNativeCore, asked_for, described, native_core
-from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.encryptor import Encryptor
+from fieldcrypt.health.finding import Finding, Verdict
 
 __all__ = ["examine_backend"]
 

@@ -8,12 +8,13 @@ from itertools import islice
 
 from fieldcrypt import _system
 from fieldcrypt.backends import Backend
-from fieldcrypt.cli.doctor.causes import explain
-from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.cli.doctor.tenant_regions import TenantRegions
 from fieldcrypt.cli.output import utc
 from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyStoreError, NotWrappedHereError
 from fieldcrypt.format._text import counted
+from fieldcrypt.health.causes import explain
+from fieldcrypt.health.finding import Finding, Verdict
+from fieldcrypt.health.trial import STORE_AWAY
 from fieldcrypt.keys.admin.data_keys import DataKeys
 from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.keys.record.data_key import DataKey
@@ -35,7 +36,6 @@ _BOTH = (
     "fieldcrypt keys repair, if another place of this tenant opens them. If none does, they may be from before its own "
     "key: have the lookup return a KeyProviderChain of that and the default, then fieldcrypt keys move"
 )
-_STORE_AWAY = "check the database, or the file and its volume, and the permissions"
 _ASK_FIRST = (
     "ask those who may shred tenants whether that was meant, and destroy nothing before. If not, the tombstone is "
     "forged: remove its row from the key store, and find out who can write there. If it was, a shredding was "
@@ -73,7 +73,7 @@ class DataKeyExamination:
         try:
             self._look(on_progress)
         except KeyStoreError as error:
-            yield Finding(STORE, "readable", Verdict.FAILED, str(error), _STORE_AWAY)
+            yield Finding(STORE, "readable", Verdict.FAILED, str(error), STORE_AWAY)
             return
         if not self._total:
             yield Finding(STORE, "readable", Verdict.UNKNOWN, "no data keys: is this the right key store?")

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from fieldcrypt import _system
-from fieldcrypt.backends import Backend
 from fieldcrypt.cli.doctor.backend import examine_backend
-from fieldcrypt.cli.doctor.causes import explain
 from fieldcrypt.cli.doctor.data_keys import STORE, DataKeyExamination
-from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.cli.doctor.tenant_regions import TenantRegions
 from fieldcrypt.encryptor import Encryptor
-from fieldcrypt.errors import FieldcryptError, KeyStoreError
+from fieldcrypt.errors import KeyStoreError
+from fieldcrypt.health.finding import Finding, Verdict
+from fieldcrypt.health.trial import try_wrapping
 from fieldcrypt.keys.providers.chain import KeyProviderChain
 from fieldcrypt.keys.providers.provider import KeyProvider
-from fieldcrypt.keys.record.data_key import DataKey
-from fieldcrypt.keys.record.record import Purpose, WrappedKey, wrap_context
 from fieldcrypt.keys.stores.store import KeyStore
 
 __all__ = ["examine"]
@@ -49,7 +45,8 @@ def examine(
     for place, there in provider.regions().items():
         on_place(place)
         yield from _examine_key_service(provider, place)
-        yield from _try_out(encryptor._backend, there, place, tenant, reads_only)
+        if not reads_only:
+            yield from (trial.finding for trial in try_wrapping(encryptor._backend, there, place, tenant))
     if encryptor.store is None:
         yield Finding(STORE, "readable", Verdict.OK, "there is none: values carry their data keys with them")
         return
@@ -82,35 +79,3 @@ def _examine_key_service(provider: KeyProvider, place: str) -> Iterator[Finding]
         there = each.regions().get(place)
         if isinstance(there, kms.KmsProvider):
             yield from kms.examine_region(there, place, each.wrapping_keys())
-
-
-def _try_out(
-    backend: Backend, provider: KeyProvider, place: str, tenant: str | None, reads_only: bool
-) -> Iterator[Finding]:
-    """Wrap and unwrap an unused data key."""
-    data_key = DataKey.generate(backend)
-    context = wrap_context(data_key.key_id, Purpose.ENCRYPTION, int(_system.wall_clock()), tenant)
-    if reads_only:
-        return
-    wraps: list[WrappedKey] = []
-    began = _system.monotonic()
-    try:
-        wraps += provider.wrap(data_key.secret, context)
-    except FieldcryptError as error:
-        yield Finding(place, "wrap", Verdict.FAILED, *explain(error))
-        return
-    yield _worked(place, "wrap", began)
-    if provider.write_only:
-        return
-    began = _system.monotonic()
-    try:
-        provider.unwrap(wraps, context)
-    except FieldcryptError as error:
-        yield Finding(place, "unwrap", Verdict.FAILED, *explain(error))
-        return
-    yield _worked(place, "unwrap", began)
-
-
-def _worked(place: str, check: str, began: float) -> Finding:
-    seconds = _system.monotonic() - began
-    return Finding(place, check, Verdict.OK, f"{1000 * seconds:.0f} ms", seconds=seconds)

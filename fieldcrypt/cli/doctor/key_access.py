@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.cli.doctor.permissions import (
     DECRYPT,
     HAND_ON,
@@ -16,6 +15,7 @@ from fieldcrypt.cli.doctor.permissions import (
     Principal,
     permitted,
 )
+from fieldcrypt.health.finding import Finding, Verdict
 from fieldcrypt.keys.aws_kms.answers import FAILURES, Answer, classify, error_name
 from fieldcrypt.keys.aws_kms.arn import KeyArn
 

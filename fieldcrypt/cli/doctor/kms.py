@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fieldcrypt import _system
-from fieldcrypt.cli.doctor.finding import Finding, Verdict
 from fieldcrypt.cli.doctor.key_access import examine_access
+from fieldcrypt.health.finding import Finding, Verdict
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider, AwsKmsRsaKeyProvider
 from fieldcrypt.keys.aws_kms.answers import FAILURES, Answer, classify, error_name, redacted_error
 from fieldcrypt.keys.aws_kms.arn import KeyArn

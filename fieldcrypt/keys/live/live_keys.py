@@ -24,6 +24,7 @@ from fieldcrypt.errors import (
 )
 from fieldcrypt.events import Event, EventKind, Events
 from fieldcrypt.keys.live.cached_keys import CachedKeys
+from fieldcrypt.keys.live.lifetime import Lifetime
 from fieldcrypt.keys.live.live_key import CachedKey
 from fieldcrypt.keys.live.record_opener import RecordOpener
 from fieldcrypt.keys.lookup.embedded_records import EmbeddedRecords
@@ -80,6 +81,7 @@ class LiveKeys(Generic[K]):
         self._providers = providers
         self._events = events
         self._background = background
+        self._cache_ttl = policy.cache_ttl.total_seconds()
         self._grace = policy.grace.total_seconds()
         self._late: RecordWait[K] = RecordWait(policy.replication_wait.total_seconds(), events)
         self._keys: CachedKeys[K] = CachedKeys(policy, self._report_if_lost)
@@ -210,6 +212,16 @@ class LiveKeys(Generic[K]):
         if not_taken is not None:
             raise not_taken
         return self._records.returned - before
+
+    def lifetimes(self, tenant: Named) -> list[Lifetime]:
+        """Return how long the keys go on that may be used: all of them, or those of the tenant that is named."""
+        now, found = _system.monotonic(), []
+        for key in self._keys.all(lambda key: tenant is None or tenant == whose(key.tenant)):
+            ends = key.expires if key.graceless else key.expires + self._grace_now(key.tenant)
+            if ends > now:
+                overdue = key.usable_until > key.expires
+                found.append(Lifetime(key.expires - self._cache_ttl, key.expires, ends, overdue))
+        return found
 
     def lost(self, key: K) -> bool:
         """Return True if the key store lacks the record of a live key and does not take it back."""

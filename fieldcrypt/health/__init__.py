@@ -1,0 +1,1 @@
+"""Whether an Encryptor can work now, and for how long it will."""
