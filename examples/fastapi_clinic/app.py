@@ -14,27 +14,27 @@ from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from examples.fastapi_clinic import patients
 from examples.fastapi_clinic.failures import answer_failures
 from examples.fastapi_clinic.models import Clinic, encryptor
-from fieldcrypt import FieldcryptError, KeyProvider
-from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
+from fieldcrypt import FieldcryptError
+from fieldcrypt.settings import Settings
 from fieldcrypt_sqlalchemy import SqlKeyStore
 
 _log = logging.getLogger(__name__)
 _WARM = 100  # tenants whose keys are fetched before the first request
 
 
-def create_app(database: str, provider: KeyProvider) -> FastAPI:
+def create_app(database: str, keys: Settings) -> FastAPI:
     """Return the application.
 
     Args:
         database: its SQLAlchemy URL, `postgresql+asyncpg://…`.
-        provider: wraps and unwraps data keys.
+        keys: where keys come from. They are stored in the same database.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         engine = create_async_engine(database, pool_size=5, max_overflow=5)
         app.state.sessions = async_sessionmaker(engine, expire_on_commit=False)
-        encryptor.configure(provider, SqlKeyStore(engine))
+        keys.configure(encryptor, store=SqlKeyStore(engine))
         try:
             await _warm_up(app)
             yield
@@ -60,4 +60,4 @@ async def _warm_up(app: FastAPI) -> None:
 
 def production() -> FastAPI:
     """Return the application as the environment says: for `uvicorn --factory`."""
-    return create_app(os.environ["DATABASE_URL"], AwsKmsKeyProvider(os.environ["KMS_KEY"]))
+    return create_app(os.environ["DATABASE_URL"], Settings.from_environment())

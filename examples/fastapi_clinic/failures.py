@@ -6,7 +6,6 @@ import logging
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import StatementError
 
 from fieldcrypt import FieldcryptError, KeyNotFoundError, KeyProviderError, KeyShreddedError, KeyStoreError
 
@@ -32,17 +31,12 @@ def status_of(error: FieldcryptError) -> int:
 
 
 def answer_failures(app: FastAPI) -> None:
-    """Have an application answer errors of fieldcrypt, those that SQLAlchemy wraps included."""
+    """Have an application answer errors of fieldcrypt."""
 
-    async def answer(_: Request, error: Exception) -> JSONResponse:
-        cause = error.orig if isinstance(error, StatementError) else error
-        if not isinstance(cause, FieldcryptError):
-            raise error
-        status = status_of(cause)
-        _log.error("answered %d: %s: %s", status, type(cause).__name__, cause)
+    @app.exception_handler(FieldcryptError)
+    async def answer(_: Request, error: FieldcryptError) -> JSONResponse:
+        status = status_of(error)
+        _log.error("answered %d: %s: %s", status, type(error).__name__, error)
         texts = {410: "this was erased", 503: "please try again", 500: "this cannot be done"}
         headers = {"Retry-After": _RETRY_AFTER} if status == 503 else None
         return JSONResponse({"detail": texts[status]}, status, headers)
-
-    app.add_exception_handler(FieldcryptError, answer)
-    app.add_exception_handler(StatementError, answer)

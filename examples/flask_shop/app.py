@@ -7,33 +7,31 @@ import os
 
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.exc import StatementError
 
 from examples.flask_shop.customers import customers
 from examples.flask_shop.models import Merchant, db, encryptor
-from fieldcrypt import FieldcryptError, KeyProvider, KeyProviderError, KeyShreddedError, KeyStoreError
-from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
+from fieldcrypt import FieldcryptError, KeyProviderError, KeyShreddedError, KeyStoreError
+from fieldcrypt.settings import Settings
 from fieldcrypt_sqlalchemy import SqlKeyStore
 
 _log = logging.getLogger(__name__)
 
 
-def create_app(database: str, provider: KeyProvider) -> Flask:
+def create_app(database: str, keys: Settings) -> Flask:
     """Return the application, with the data keys of its merchants, and without a connection.
 
     Args:
         database: its SQLAlchemy URL.
-        provider: wraps and unwraps data keys.
+        keys: where keys come from. They are stored in the same database.
     """
     app = Flask(__name__)
     app.config["SQLALCHEMY_DATABASE_URI"] = database
     db.init_app(app)
     app.register_blueprint(customers)
     app.register_error_handler(FieldcryptError, _answer)
-    app.register_error_handler(StatementError, _answer)
     with app.app_context():
         db.create_all()
-        encryptor.configure(provider, SqlKeyStore(db.engine))
+        keys.configure(encryptor, store=SqlKeyStore(db.engine))
         try:
             encryptor.warm_up([*db.session.scalars(select(Merchant.id)), None])
         except FieldcryptError as error:
@@ -43,22 +41,19 @@ def create_app(database: str, provider: KeyProvider) -> Flask:
     return app
 
 
-def _answer(error: Exception) -> tuple[dict[str, str], int]:
+def _answer(error: FieldcryptError) -> tuple[dict[str, str], int]:
     """Answer what went wrong with keys or values, without the reason, which goes to the log."""
-    cause = error.orig if isinstance(error, StatementError) else error
-    match cause:
+    match error:
         case KeyShreddedError():
             answer = {"error": "this was erased"}, 410
         case KeyProviderError(retryable=True) | KeyStoreError():
             answer = {"error": "please try again"}, 503
-        case FieldcryptError():
-            answer = {"error": "this cannot be done"}, 500
         case _:
-            raise error
-    _log.error("answered %d: %s: %s", answer[1], type(cause).__name__, cause)
+            answer = {"error": "this cannot be done"}, 500
+    _log.error("answered %d: %s: %s", answer[1], type(error).__name__, error)
     return answer
 
 
 def production() -> Flask:
     """Return the application as the environment says."""
-    return create_app(os.environ["DATABASE_URL"], AwsKmsKeyProvider(os.environ["KMS_KEY"]))
+    return create_app(os.environ["DATABASE_URL"], Settings.from_environment())

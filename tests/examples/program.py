@@ -60,24 +60,6 @@ class Program:
             self._reader.join(PATIENCE)
 
 
-def environment(database: str, kms_key: str, kms: str) -> dict[str, str]:
-    """Return the variables by which the applications find what they need.
-
-    Args:
-        database: its SQLAlchemy URL.
-        kms_key: the ARN of a key in us-east-1.
-        kms: where KMS is.
-    """
-    return {
-        "DATABASE_URL": database,
-        "KMS_KEY": kms_key,
-        "AWS_ENDPOINT_URL_KMS": kms,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-    }
-
-
 @contextmanager
 def running(module: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Program]:
     """Run a module of Python as a program, and stop it at the end.
@@ -93,7 +75,7 @@ def running(module: str, *arguments: str, environment: Mapping[str, str]) -> Ite
         stderr=subprocess.STDOUT,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1", **environment},
     )
     program = Program(process)
     try:

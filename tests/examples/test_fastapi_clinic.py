@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,9 +20,9 @@ from sqlalchemy import Engine, text
 
 from examples.fastapi_clinic.app import create_app
 from examples.fastapi_clinic.models import encryptor
-from fieldcrypt.testing import LocalAws
-from tests.examples.program import environment, running
-from tests.support.doubles import CountingProvider, Failure, outage, refusal
+from fieldcrypt.settings import Settings
+from fieldcrypt.testing import FaultyProxy
+from tests.examples.program import running
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "fastapi_clinic"
 SSN, EMAIL, NAME = "078-05-1120", "Ann@example.org", "Ann Archer"
@@ -43,11 +43,11 @@ def migrated(database: Any, monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 
 @pytest.fixture
-def clinic(migrated: Engine, provider: CountingProvider) -> Iterator[Any]:
-    """The application, what it stores in, and its key provider."""
+def clinic(migrated: Engine, keys: Settings, kms: FaultyProxy) -> Iterator[Any]:
+    """The application, what it stores in, and KMS."""
     url = migrated.url.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
-    with TestClient(create_app(url, provider)) as client:
-        yield SimpleNamespace(client=client, engine=migrated, url=url, provider=provider)
+    with TestClient(create_app(url, keys)) as client:
+        yield SimpleNamespace(client=client, engine=migrated, url=url, keys=keys, kms=kms)
 
 
 def test_the_migration_is_what_the_models_say(migrated: Engine) -> None:
@@ -99,15 +99,17 @@ def test_a_clinic_that_does_not_exist_gets_no_data_key(clinic: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "status"), [(outage, 503), (refusal, 500)], ids=["outage of the key service", "its refusal"]
+    ("fail", "status"),
+    [(FaultyProxy.error, 503), (lambda kms: kms.fail("AccessDeniedException", "no"), 500)],
+    ids=["outage of KMS", "its refusal"],
 )
-def test_reading_searching_and_writing_answer_the_same_when_keys_fail(
-    failure: Failure, status: int, clinic: Any
+def test_reading_searching_and_writing_answer_the_same_when_kms_fails(
+    fail: Callable[[FaultyProxy], None], status: int, clinic: Any
 ) -> None:
     """With nothing in the answer that says why; an outage says when to try again."""
     number = clinic.client.post("/patients", json=NEW, headers=NORTH).json()["id"]
     encryptor.forget()
-    clinic.provider.unwrap_failure = failure
+    fail(clinic.kms)
     answers = [
         clinic.client.get(f"/patients/{number}", headers=NORTH),
         clinic.client.get("/patients", params={"email": EMAIL}, headers=NORTH),
@@ -141,40 +143,38 @@ def test_a_value_that_was_moved_to_another_row_is_a_fault_of_the_server(clinic: 
 def test_a_new_process_has_its_keys_before_the_first_request(clinic: Any) -> None:
     number = clinic.client.post("/patients", json=NEW, headers=NORTH).json()["id"]
     encryptor.forget()
-    with TestClient(create_app(clinic.url, clinic.provider)) as started:
-        before = clinic.provider.unwraps
+    with TestClient(create_app(clinic.url, clinic.keys)) as started:
+        before = clinic.kms.requests
         assert started.get(f"/patients/{number}", headers=NORTH).json()["name"] == NAME
-        assert clinic.provider.unwraps == before
+        assert clinic.kms.requests == before
 
 
 def test_the_application_starts_without_its_key_service(clinic: Any, caplog: pytest.LogCaptureFixture) -> None:
     """And serves when that is back."""
     number = clinic.client.post("/patients", json=NEW, headers=NORTH).json()["id"]
-    clinic.provider.unwrap_failure = outage
-    with TestClient(create_app(clinic.url, clinic.provider)) as started:
+    clinic.kms.refuse()
+    with TestClient(create_app(clinic.url, clinic.keys)) as started:
         assert "started without all data keys" in caplog.text
-        clinic.provider.unwrap_failure = None
+        clinic.kms.healthy()
         assert started.get(f"/patients/{number}", headers=NORTH).status_code == 200
 
 
 def test_the_log_says_what_failed_and_shows_no_value(clinic: Any, caplog: pytest.LogCaptureFixture) -> None:
     clinic.client.post("/patients", json=NEW, headers=NORTH)
     encryptor.forget()
-    clinic.provider.unwrap_failure = outage
+    clinic.kms.refuse()
     clinic.client.get("/patients", params={"email": EMAIL}, headers=NORTH)
-    assert "patients.email: no region answers" in caplog.text
+    assert "patients.email: KMS could not unwrap" in caplog.text
     assert not [secret for secret in (SSN, EMAIL, NAME) if secret in caplog.text]
 
 
-def test_uvicorn_serves_it_as_the_container_does_and_ends_when_it_is_asked_to(
-    migrated: Engine, aws: LocalAws, kms_key: str
-) -> None:
+def test_uvicorn_serves_it_as_the_container_does_and_ends_when_it_is_asked_to(migrated: Engine, keys: Settings) -> None:
     """With the command of the Dockerfile, on a port of this machine."""
     url = migrated.url.set(drivername="postgresql+asyncpg").render_as_string(hide_password=False)
     command = json.loads(re.findall(r"^CMD (.*)", (EXAMPLE / "Dockerfile").read_text(), re.MULTILINE)[0])
     own = {"0.0.0.0": "127.0.0.1", "8000": "0"}  # noqa: S104 (in a container)
-    settings = environment(url, kms_key, aws.endpoint("us-east-1"))
-    with running(*(own.get(word, word) for word in command), environment=settings) as server:
+    variables = {"DATABASE_URL": url, "FIELDCRYPT_PROVIDER": keys.provider}
+    with running(*(own.get(word, word) for word in command), environment=variables) as server:
         home = server.until_it_says(r"running on (http://\S+)")
         with httpx2.Client(base_url=home, headers=NORTH) as client:
             added = client.post("/patients", json=NEW).json()

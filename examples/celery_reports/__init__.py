@@ -1,0 +1,1 @@
+"""Celery workers that write reports about patients. See README.md here."""
