@@ -1,0 +1,1 @@
+"""Private notes on SQLModel and FastAPI. See README.md here."""
