@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy.orm import QueryableAttribute
+from sqlalchemy.orm import Mapped
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
@@ -83,7 +83,7 @@ class TenantColumn:
         return search(self._column, op, operands, self._tenant)
 
 
-def of_tenant(column: ColumnElement[Any] | QueryableAttribute[Any], tenant: Any) -> TenantColumn:
+def of_tenant(column: ColumnElement[Any] | Mapped[Any], tenant: Any) -> TenantColumn:
     """Return a searchable column with tags per tenant, to be compared: `of_tenant(Patient.email, "clinic-7") == value`.
 
     It finds no rows of other tenants.
@@ -98,7 +98,8 @@ def of_tenant(column: ColumnElement[Any] | QueryableAttribute[Any], tenant: Any)
     """
     if isinstance(tenant, (ClauseElement, operators.ColumnOperators)):
         raise TypeError("of_tenant(column, tenant): name one tenant, as a value, and not by a column")
-    element: Any = column.__clause_element__() if hasattr(column, "__clause_element__") else column
+    of_attribute = getattr(column, "__clause_element__", None)
+    element: Any = column if of_attribute is None else of_attribute()
     type_ = getattr(element, "type", None)
     compound = getattr(type_, "compound", None)
     indexes = getattr(type_, "indexes", ()) if compound is None else (compound.how,)
