@@ -213,15 +213,15 @@ class Encryptor:
 
         Args:
             name: 1 to 255 bytes of UTF-8, by convention `table.column`. It is bound to every value: a value of one
-                name does not decrypt under another, so choose it for good.
+                name does not decrypt under another, so choose it once.
             type: bytes, str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, list, dict, set, an
                 Enum class, or `object` for any of these but Enum members.
             context: constant encryption context beside the name; keys must not begin with `fieldcrypt:`.
             pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
-            accept_public_key: read values whose data key was wrapped with a public key, though whoever knows it can
+            accept_public_key: read values whose data key was wrapped with a public key, though anyone who knows it can
                 make such values. Only key providers that wrap so need it.
-            accept_foreign_keys: read values under data keys of whoever can wrap, with a public key or not, though they
-                can make such values. Needed under `KeyPolicy(own_keys_only=True)`.
+            accept_foreign_keys: read values under data keys of anyone who can wrap, with a public key or not, who can
+                then make such values. Needed under `KeyPolicy(own_keys_only=True)`.
             offload: runs what has to wait for key store or provider: a function of a module, if the field is to be
                 pickled. Default: it runs in place.
             names_tenant: decrypting without a tenant means `NO_TENANT` where tenants have wrapping keys of their own,

@@ -1,4 +1,4 @@
-"""The tables. Declared where they are imported, without keys: whoever only sends tasks needs none."""
+"""The tables. Declared where they are imported, without keys: what only sends tasks needs none."""
 
 from __future__ import annotations
 

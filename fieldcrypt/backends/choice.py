@@ -91,7 +91,7 @@ def _python_instead(missing: NoNativeCore) -> Backend:
 
 
 def _frames_of_ours() -> int:
-    """Return how many frames are between the one that warns and whoever called fieldcrypt, who is to be shown."""
+    """Return how many frames are between the one that warns and the caller of fieldcrypt, who is to be shown."""
     frame: FrameType | None = sys._getframe()
     number = 0
     while frame is not None and frame.f_globals.get("__name__", "").startswith("fieldcrypt"):

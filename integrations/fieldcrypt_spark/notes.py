@@ -1,7 +1,7 @@
 """What is noted beside the data: with what each part was written, and that it is whole.
 
-Two notes for each time that a part is written, one before and one after, as files of `_fieldcrypt/notes`, which whoever
-reads the data passes over. So files that were left by a run that was killed can be told from files of somebody else.
+Two notes for each time that a part is written, one before and one after, as files of `_fieldcrypt/notes`, which readers
+of the data pass over. So files that were left by a run that was killed can be told from files of somebody else.
 """
 
 from __future__ import annotations

@@ -241,7 +241,7 @@ def test_what_finish_asks(run: Run, shop: Any) -> None:
     """What goes, and that it does not come back."""
     asked = run("migrate", "finish", input="no\n")
     assert asked.exit_code == 1
-    assert "removed for good, wherever the two are the same. There is no undo" in asked.stderr
+    assert "removed permanently, wherever the two are the same. There is no undo" in asked.stderr
     assert "also where the two differ" in run("migrate", "finish", "--stale-plaintext", input="no\n").stderr
 
 

@@ -146,7 +146,7 @@ class TestWords:
         error = STONE.lost_error()
         assert str(error) == (
             f"the data key {STONE.key_id.hex()} was shredded on 2027-01-16 08:00:00 UTC by 'ann@example.org': "
-            "values under it are lost for good"
+            "values under it are lost permanently"
         )
         assert (error.shredded, error.by, error.keys) == (1_800_086_400, "ann@example.org", 3)
 

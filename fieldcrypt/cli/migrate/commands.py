@@ -158,7 +158,8 @@ def finish(
         where = "also where the two differ" if stale_plaintext else "wherever the two are the same"
         ask(
             [
-                f"{found.name}: plaintext beside an encrypted value is removed for good, {where}. There is no undo.",
+                f"{found.name}: plaintext next to an encrypted value is removed permanently, {where}. "
+                "There is no undo.",
                 "No process may read or write that plaintext any more.",
             ],
             "Nothing was removed.",

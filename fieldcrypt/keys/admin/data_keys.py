@@ -184,7 +184,7 @@ class DataKeys:
         return self._run(rewrapping, dry_run, on_progress)
 
     def move(self, tenant: str, *, on_progress: Callable[[Progress], object] | None = None) -> MoveReport:
-        """Move a tenant's data keys from the default wrapping key to the tenant's own, for good.
+        """Move a tenant's data keys from the default wrapping key to the tenant's own, permanently.
 
         Rewrapping alone is not enough: old records in backups open under the default key for ever. So first a new data
         key and index key are made, which the default key never opens, and then the old ones are rewrapped. Values under

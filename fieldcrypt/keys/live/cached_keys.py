@@ -101,7 +101,7 @@ class CachedKeys(Generic[K]):
                 kept.expires, kept.usable_until, kept.deadline = expires, usable_until, deadline
             evicted = [self._keys.popitem(last=False)[1] for _ in range(len(self._keys) - self._limit)]
             for oldest in evicted:
-                oldest.end()  # and whoever uses it last wipes it: a call may use more keys than are kept
+                oldest.end()  # and the call that uses it last wipes it: a call may use more keys than are kept
         for oldest in evicted:
             self._given_up(oldest)
         return kept

@@ -44,7 +44,7 @@ class Deadline:
     def extend(self) -> None:
         """Keep it at hand for some more seconds, within the deadline."""
         self.at_hand_until = min(self._deadline, _system.monotonic() + _AT_HAND)
-        if self._deadline < self.at_hand_until:  # ended just now; looked at last, for whoever ends it sets this last
+        if self._deadline < self.at_hand_until:  # ended just now; looked at last, for what ends it sets this last
             self.at_hand_until = self._deadline
 
     def bring_forward(self, seconds: float) -> None:
@@ -115,7 +115,7 @@ class CachedKey(Deadline):
             self.lease.deadline = self.deadline
 
     def wipe(self) -> None:
-        """Wipe what is left of a key that has ended; natively, whoever still holds it has to ask the keyring again."""
+        """Wipe what is left of a key that has ended; natively, what still holds it has to ask the keyring again."""
 
     @property
     def is_wiped(self) -> bool:

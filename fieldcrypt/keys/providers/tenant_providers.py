@@ -96,7 +96,7 @@ class TenantProviders:
     def own_keys_only(self, tenant: str | None) -> bool:
         """Return True if this process encrypts for a tenant only under data keys that it made itself.
 
-        Any other data key may be known to whoever made it: someone with the public key or, if the policy does not trust
+        Any other data key may be known to its maker: someone with the public key or, if the policy does not trust
         them, with permission to wrap under the wrapping key.
         """
         return self._own_keys_only or self.for_tenant(tenant).public_key_wrapping

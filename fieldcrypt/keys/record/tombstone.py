@@ -85,7 +85,7 @@ class Tombstone(NamedTuple):
 
     def lost_error(self, key_id: bytes | None = None) -> KeyShreddedError:
         """Return the error of reading a value under this key, or under another key that it ends."""
-        return self._error(f"the data key {(key_id or self.key_id).hex()}", "values under it are lost for good")
+        return self._error(f"the data key {(key_id or self.key_id).hex()}", "values under it are lost permanently")
 
     def tenant_error(self) -> KeyShreddedError:
         """Return the error of writing for the tenant."""

@@ -72,7 +72,7 @@ class Part(NamedTuple):
         if run.ended is None:
             return run, Counted(run.total, 0)
         counted = self.remaining(step)
-        if counted.those > run.failed:  # more than what failed: whoever looks at the status must not take it for done
+        if counted.those > run.failed:  # more than what failed: the status must not take it for done
             self.journal.note(run, Counts(run.done, run.changed, counted.those))
         return run, counted
 

@@ -34,7 +34,7 @@ class Settling:
             which = id(indexes), place.tenant
             if which not in self._known:
                 self._known[which] = None
-                with suppress(FieldcryptError):  # which whoever needs the keys reports
+                with suppress(FieldcryptError):  # reported by what needs the keys
                     self._known[which] = indexes.unsettled_until(place.tenant)
 
     @property

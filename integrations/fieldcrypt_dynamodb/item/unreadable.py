@@ -69,7 +69,7 @@ class Table(Protocol):
 
 
 def is_unreadable(error: FieldcryptError) -> bool:
-    """Return True if an error is about the value, or about its key for good: not an outage, nor a decision of KMS."""
+    """Return True if an error is about the value, or about a key that is gone: not an outage, nor a decision of KMS."""
     if isinstance(error, KeyNotFoundError):
         return error.final
     return isinstance(error, (DecryptionError, UnknownTenantError))

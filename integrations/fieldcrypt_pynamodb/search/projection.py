@@ -59,6 +59,6 @@ def check_index(model: Any, index_name: str | None, searches: Sequence[Sought]) 
         if name not in projected:
             raise ProtectedAttributeError(
                 f"the index {index_name!r} has no {name!r}, so that what is found cannot be "
-                "compared after decryption: other values may have the tag, and whoever can write to the table can copy "
-                "it. Project the attribute"
+                "compared after decryption: other values may have the tag, and anyone who can write to the table can "
+                "copy it. Project the attribute"
             )

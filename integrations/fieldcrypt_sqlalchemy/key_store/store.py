@@ -49,7 +49,7 @@ T = TypeVar("T")
 class SqlKeyStore:
     """Keeps key records in a table of their own, on any database that SQLAlchemy speaks, and claims in another.
 
-    Every call uses a transaction of its own, over connections of its own, so that a new data key is there for good
+    Every call uses a transaction of its own, over connections of its own, so that a new data key is there to stay
     before anything is encrypted under it, whatever becomes of the application's transaction.
 
     Args:

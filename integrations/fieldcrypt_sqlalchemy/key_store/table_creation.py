@@ -44,5 +44,5 @@ def _exist(connection: Connection, *, tables: Sequence[Table]) -> bool:
 def _create(connection: Connection, *, tables: Sequence[Table], again: bool) -> None:
     for table in tables:
         table.create(connection, checkfirst=True)
-        for index in table.indexes if again else ():  # whoever made the table may not have made its indexes yet
+        for index in table.indexes if again else ():  # the maker of the table may not have made its indexes yet
             index.create(connection, checkfirst=True)

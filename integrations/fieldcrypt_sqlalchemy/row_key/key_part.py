@@ -29,7 +29,7 @@ def as_stored(name: str, type_: TypeEngine[Any]) -> AsStored | None:
     """Return what turns a value that an application gives into what it will read; None if that is the same.
 
     What it returns is applied to values that were read as well, and leaves those as they are. So each part of a key has
-    one text, whoever gives it. For a member of an Enum that is its name in Python, also where `values_callable` makes
+    one text, wherever it is from. For a member of an Enum it is its name in Python, also where `values_callable` makes
     the database keep another text: values that were written before are bound to the name.
 
     Args:
