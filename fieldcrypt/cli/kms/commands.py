@@ -21,6 +21,8 @@ __all__ = ["kms"]
 
 _ALIAS = re.compile(r"alias/(?!aws/)[a-zA-Z0-9/_-]{1,250}")
 
+_NO_INDEX = "This {} can neither search by blind indexes nor write searchable values: for that, add --index."
+
 kms = typer.Typer(name="kms", help="Make KMS keys in several regions, and policies for them.", no_args_is_help=True)
 
 
@@ -105,6 +107,8 @@ def print_policies(
     except ConfigurationError as error:
         fail(str(error), 2)
     print_json(policies)
+    if role is not Role.ADMIN and not (index or rsa):
+        typer.echo(_NO_INDEX.format(role), err=True)
 
 
 def _read_policy(path: Path) -> str:

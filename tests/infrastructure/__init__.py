@@ -1,0 +1,1 @@
+"""What infrastructure/ has, beside what the code would make."""
