@@ -201,9 +201,9 @@ def ministack() -> Iterator[Ministack]:
 
 
 @pytest.fixture
-def secrets(pytestconfig: pytest.Config) -> Iterator[Secrets]:
+def secrets() -> Iterator[Secrets]:
     """What a test must not send to AWS unencrypted: all that it encrypts, decrypts or tags, and what it adds."""
-    with wiretap(aio=pytestconfig.getoption("--aio")) as secrets:
+    with wiretap() as secrets:
         yield secrets
 
 

@@ -6,7 +6,7 @@ import weakref
 from threading import Lock
 from typing import Protocol
 
-__all__ = ["forget_after_restore"]
+__all__ = ["forget_after_restore", "registered"]
 
 
 class _Forgets(Protocol):
@@ -34,7 +34,11 @@ def forget_after_restore(one: _Forgets) -> None:
 
 
 def _restored() -> None:
-    with _lock:
-        everyone = tuple(_registered)
-    for one in everyone:
+    for one in registered():
         one.forget()
+
+
+def registered() -> tuple[_Forgets, ...]:
+    """Return all objects that a restore would have forget."""
+    with _lock:
+        return tuple(_registered)

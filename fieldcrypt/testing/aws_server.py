@@ -2,7 +2,7 @@
 
 All ports of a process serve the same state, so that a multi-Region key's replicas share key material; between
 processes, keys are copied. A port closed is a region lost. Commands come by standard input, one a line; the process
-ends with it, so it cannot outlive its parent.
+ends with it, or else with its parent.
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.kms.models import kms_backends
-from moto.server import ThreadedMotoServer
 
-from fieldcrypt.testing.moto_dynamodb import correct_dynamodb
-from fieldcrypt.testing.moto_kms import correct_kms
+from fieldcrypt.testing.child_process import end_with_parent
+from fieldcrypt.testing.moto import correct_moto
+from fieldcrypt.testing.moto.server import MotoServer
 
-HOST = "127.0.0.1"
 _COPIED = ("id", "arn", "creation_date", "description", "policy", "multi_region_configuration")
 
 
 def main() -> None:
+    end_with_parent()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    correct_kms()
-    correct_dynamodb()
-    servers = {region: _serve(0) for region in sys.argv[1:]}
-    ports = {region: server.get_host_and_port()[1] for region, server in servers.items()}
+    correct_moto()
+    servers = {region: MotoServer() for region in sys.argv[1:]}
+    ports = {region: server.port for region, server in servers.items()}
     print(json.dumps(ports), flush=True)
     for line in sys.stdin:
         answer = "done"
@@ -37,7 +36,7 @@ def main() -> None:
             case ["cut", region]:
                 servers[region].stop()
             case ["restore", region]:
-                servers[region] = _serve(ports[region])
+                servers[region] = MotoServer(ports[region])
             case ["export", region, key_id]:
                 answer = _export(region, key_id.strip())
             case ["import", region, key]:
@@ -45,12 +44,6 @@ def main() -> None:
             case _:
                 raise ValueError(f"unknown command {line}")
         print(answer, flush=True)
-
-
-def _serve(port: int) -> ThreadedMotoServer:
-    server = ThreadedMotoServer(HOST, port, verbose=False)
-    server.start()
-    return server
 
 
 def _export(region: str, key_id: str) -> str:

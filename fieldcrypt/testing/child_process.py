@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
-from threading import Lock
+import time
+from threading import Lock, Thread
 
-__all__ = ["ChildProcess"]
+__all__ = ["ChildProcess", "end_with_parent"]
+
+_LOOKING = 0.5  # seconds between two looks whether the parent is still there
 
 
 class ChildProcess:
     """A module of ours, run as a process that prints a line when it is ready, and a line after each command.
 
-    It ends with its standard input, and so cannot outlive its parent.
+    It ends with its standard input, or with this process if it calls `end_with_parent`.
 
     Args:
         module: the module to run.
@@ -59,3 +63,18 @@ class ChildProcess:
                 if pipe is not None:
                     pipe.close()
         self._process.wait()
+
+
+def end_with_parent() -> None:
+    """End this process within a second of its parent's end.
+
+    Its standard input does not end then if another child of the parent, forked from it, still holds the other end.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOKING)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()

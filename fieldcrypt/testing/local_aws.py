@@ -21,13 +21,15 @@ _TIMEOUT = timedelta(seconds=20)  # nothing here waits for a network, but a load
 
 
 class LocalAws:
-    """KMS, DynamoDB and whatever else moto speaks, over HTTP on a loopback port a region.
+    """KMS, DynamoDB and much else that moto speaks, over HTTP on one loopback port per region.
 
         with LocalAws() as aws:
             arn = aws.create_key()
             provider = AwsKmsKeyProvider(arn, client_factory=aws.kms)
+            aws.cut("us-east-1")    # the region is lost, until aws.restore("us-east-1")
 
-    moto encrypts as KMS does, but checks no permissions and does not replicate tables.
+    Its processes end with the `with` block, or with this process, however that ends. moto encrypts as KMS does, but
+    checks no permissions and does not replicate tables.
 
     Args:
         regions: the regions to run; the first is where keys are made.
@@ -35,7 +37,8 @@ class LocalAws:
             that `create_key` made, neither state nor CPU time, and one of them can be killed.
 
     Attributes:
-        calls: answered requests so far, by (service, operation, region), of the clients made here.
+        calls: answered requests so far, by (service, operation, region), of the clients made here:
+            `calls["kms", "Decrypt", "us-east-1"]`. `calls.clear()` starts again.
     """
 
     def __init__(self, regions: Sequence[str] = ("us-east-1", "eu-west-1"), isolated: bool = False) -> None:
@@ -48,6 +51,7 @@ class LocalAws:
         self._isolated = isolated
         self._servers: dict[str, ChildProcess] = {}  # of each region; one and the same unless isolated
         self._ports: dict[str, int] = {}
+        self._lost: set[str] = set()
 
     def __enter__(self) -> LocalAws:
         try:
@@ -69,6 +73,7 @@ class LocalAws:
         for server in self._servers.values():
             server.kill()
         self._servers = {}
+        self._lost.clear()
 
     def endpoint(self, region: str) -> str:
         """Return the URL of a region."""
@@ -138,13 +143,22 @@ class LocalAws:
             replica = self._server(self.regions[0]).ask(f"export {region} {key_id}").strip()
             self._server(region).ask(f"import {region} {replica}")
 
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """The regions that were cut and not restored, or killed."""
+        return tuple(region for region in self.regions if region in self._lost)
+
     def cut(self, region: str) -> None:
-        """Close a region's port: connections to it are refused from now on."""
-        self._server(region).ask(f"cut {region}")
+        """Close a region's port: connections to it are refused from now on. A second time does nothing."""
+        if region not in self._lost:
+            self._server(region).ask(f"cut {region}")
+            self._lost.add(region)
 
     def restore(self, region: str) -> None:
-        """Open a region's port again."""
-        self._server(region).ask(f"restore {region}")
+        """Open a region's port again, if it was cut."""
+        if region in self._lost:
+            self._server(region).ask(f"restore {region}")
+            self._lost.remove(region)
 
     def kill(self, region: str) -> None:
         """Kill a region's process, as `kill -9` does: it is gone, with its keys, for the rest of the run.
@@ -155,6 +169,7 @@ class LocalAws:
         if not self._isolated:
             raise RuntimeError("one process serves all regions: use LocalAws(isolated=True)")
         self._server(region).kill()
+        self._lost.add(region)
 
     def _server(self, region: str) -> ChildProcess:
         if not self._servers:

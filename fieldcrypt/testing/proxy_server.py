@@ -1,7 +1,7 @@
 """The process behind `FaultyProxy`.
 
 Commands come by standard input, one a line: the name of a mode, `fail` with code and message, `forget`, `lose`,
-`expire`, or `count`. The process ends with it, so it cannot outlive its parent.
+`expire`, or `count`. The process ends with it, or else with its parent.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import sys
 from asyncio import StreamReader, StreamWriter
 from collections import Counter
 from collections.abc import Mapping
+
+from fieldcrypt.testing.child_process import end_with_parent
 
 HOST = "127.0.0.1"
 
@@ -178,6 +180,7 @@ def _bind(port: int) -> socket.socket:
 
 
 async def main() -> None:
+    end_with_parent()
     proxy = Proxy(int(sys.argv[1]))
     await proxy.switch("healthy")
     print(proxy.port, flush=True)

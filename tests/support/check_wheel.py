@@ -23,6 +23,7 @@ OTHER_EXTRAS = (
     *("fieldcrypt.schemes.", "fieldcrypt.columns.", "fieldcrypt.spi.columns", "fieldcrypt_spark"),
     *("fieldcrypt.native.", "fieldcrypt.backends.native"),
     *("fieldcrypt_dynamodb.encryption_client", "fieldcrypt_alembic.", "fieldcrypt_pydantic", "fieldcrypt_sqlmodel"),
+    "fieldcrypt.testing.pytest_plugin",
 )
 
 CHECK = f"""

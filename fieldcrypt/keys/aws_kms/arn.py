@@ -12,6 +12,10 @@ __all__ = ["KeyArn"]
 _HINT = (
     "use the ARN of a customer managed key, like arn:aws:kms:us-east-1:111122223333:key/mrk-… (`aws kms describe-key`)"
 )
+_MOTO_HINT = (
+    "call fieldcrypt.testing.correct_moto() before the key is made, for with moto alone such keys do not decrypt "
+    "(docs/guides/testing.md)"
+)
 
 _KEY_ID = r"mrk-[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _ALIAS = r"alias/(?!aws/)[a-zA-Z0-9/_-]{1,250}"
@@ -73,4 +77,6 @@ def _defect(text: object) -> str:
         return f"{text!r} is an AWS managed key, which only AWS services can use: {_HINT}"
     if not text.startswith("arn:"):
         return f"{text!r} does not name the account of the key: {_HINT}"
+    if ":key/mrk-" in text and "-" in text.partition(":key/mrk-")[2]:
+        return f"{text!r} is a multi-Region key as moto makes it, and AWS does not: {_MOTO_HINT}"
     return f"{text!r} is not the ARN of a KMS key: {_HINT}"

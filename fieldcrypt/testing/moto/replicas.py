@@ -8,7 +8,7 @@ from typing import Any
 
 import moto.kms.models as models
 
-from fieldcrypt.testing.moto_checks import check_state, error, requested_key, statements
+from fieldcrypt.testing.moto.checks import check_state, error, requested_key, statements
 
 __all__ = ["enable_key_rotation", "get_key_rotation_status", "replicate_key"]
 

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from moto.kms.exceptions import InvalidCiphertextException, NotFoundException
 
-from fieldcrypt.testing.moto_checks import check_policy, check_region, check_state, error, requested_key, statements
-from fieldcrypt.testing.moto_replicas import enable_key_rotation, get_key_rotation_status, replicate_key
+from fieldcrypt.testing.moto.checks import check_policy, check_region, check_state, error, requested_key, statements
+from fieldcrypt.testing.moto.replicas import enable_key_rotation, get_key_rotation_status, replicate_key
 
 __all__ = ["correct_kms"]
 
