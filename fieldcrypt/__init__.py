@@ -6,6 +6,7 @@ from fieldcrypt import _moved
 from fieldcrypt._system import call_after_fork
 from fieldcrypt._version import __version__ as __version__
 from fieldcrypt.backends import backend
+from fieldcrypt.counting.value_stats import OTHER_TENANTS, ValuesByTenant, ValueStats
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import (
     ConfigurationError,
@@ -124,6 +125,10 @@ __all__ = [
     "HealthState",
     "Finding",
     "Verdict",
+    # how many values there were
+    "ValueStats",
+    "ValuesByTenant",
+    "OTHER_TENANTS",
     # how far a long job is
     "Progress",
     # errors

@@ -33,7 +33,8 @@ def encrypt_fields(parts: Iterable[Part], *, tenant: str | None = None) -> list[
     contexts: list[bytes] = []
     field = encryptor = None
     try:
-        for field, value, context in parts:
+        given = tuple(parts)
+        for field, value, context in given:
             # The usual value and the usual context here, because a call would take as long as all that it does.
             if value.__class__ is str and field._is_text:
                 plaintexts.append(TEXT_BYTE + value.encode())
@@ -49,7 +50,13 @@ def encrypt_fields(parts: Iterable[Part], *, tenant: str | None = None) -> list[
                 if encryptor is not None:
                     raise ValueError("the fields of a batch have one Encryptor")
                 encryptor = field._encryptor
-        return [] if field is None else field._writers.seal(tenant, plaintexts, contexts)
+        if field is None:
+            return []
+        sealed = field._writers.seal(tenant, plaintexts, contexts)
+        if field._encrypted is not None:
+            for field, _, _ in given:
+                field._encrypted[tenant].one()
+        return sealed
     except (FieldcryptError, TypeError, ValueError) as error:
         refused = located(error, field=None if field is None else field.name, tenant=tenant)
     raise refused
@@ -111,6 +118,10 @@ class FieldGroup:
             if len(plaintexts) < len(given):
                 contexts = [own for own, value in zip(contexts, given, strict=True) if value is not None]
             sealed: list[Any] = self._fields[0]._writers.seal(tenant, plaintexts, contexts) if plaintexts else []
+            if self._fields[0]._encrypted is not None:
+                for field, value in zip(self._fields, given, strict=True):
+                    if value is not None:
+                        field._encrypted[tenant].one()
             if len(plaintexts) == len(given):
                 return sealed
             found = iter(sealed)

@@ -14,6 +14,7 @@ from fieldcrypt._base.logical_names import LogicalNames
 from fieldcrypt._base.snapshots import forget_after_restore
 from fieldcrypt._base.unpickle_registry import UnpickleRegistry
 from fieldcrypt.backends import chosen, described
+from fieldcrypt.counting.value_stats import NO_VALUES
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.events import Event, Events, Observer, Stats
 from fieldcrypt.field import Field
@@ -29,6 +30,7 @@ from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, BlindIndex
 
 if TYPE_CHECKING:
+    from fieldcrypt.counting.value_counts import ValueCounts
     from fieldcrypt.health.health import Health
     from fieldcrypt.keys.admin.data_keys import DataKeys
     from fieldcrypt.keys.keyring import Keyring
@@ -61,6 +63,8 @@ class Encryptor:
             unknown one costs calls of provider and store.
         backend: "auto", "python", "native" or "native-fips" (see docs/operations/native.md). Default: what
             FIELDCRYPT_BACKEND says, or else "auto": native if it can be had. Pickles carry what is named here.
+        count_values: count the values that are encrypted and decrypted, by field and tenant: `stats().values`. Up to
+            10,000 pairs are kept for each Encryptor; further tenants are counted together, as `OTHER_TENANTS`.
 
     Raises:
         ConfigurationError: the backend cannot be had; or as `configure`.
@@ -75,9 +79,11 @@ class Encryptor:
         observer: Observer | None = None,
         read_self_contained: bool | None = None,
         backend: str | None = None,
+        count_values: bool = False,
     ) -> None:
         self._backend_name = backend
         self._backend = chosen(backend)
+        self._value_counts = self._new_value_counts() if count_values else None
         self._fields: weakref.WeakSet[Field[Any] | BlindIndex[Any] | TermIndex] = weakref.WeakSet()
         self._names = LogicalNames()
         self._keyring: Keyring | None = None
@@ -245,11 +251,20 @@ class Encryptor:
         return field
 
     def _field_class(self) -> Callable[..., Field[Any]]:
-        if not self._backend.is_native:
-            return Field
-        from fieldcrypt.native.field import NativeField
+        if self._backend.is_native:
+            from fieldcrypt.native.field import NativeField
 
-        return NativeField
+            return NativeField
+        if self._value_counts is not None:
+            from fieldcrypt.counting.field import CountedField
+
+            return CountedField
+        return Field
+
+    def _new_value_counts(self) -> ValueCounts:
+        from fieldcrypt.counting.value_counts import ValueCounts
+
+        return ValueCounts(self._backend.new_tally)
 
     @overload
     def blind_index(
@@ -577,7 +592,8 @@ class Encryptor:
     def stats(self) -> Stats:
         """Return counters of key events since the process began."""
         keyring = self._configured()
-        return keyring.events.stats(len(keyring.live_keys) + len(keyring.index_keys))
+        values = NO_VALUES if self._value_counts is None else self._value_counts.stats()
+        return keyring.events.stats(len(keyring.live_keys) + len(keyring.index_keys), values)
 
     @property
     def provider(self) -> KeyProvider:
@@ -625,6 +641,8 @@ class Encryptor:
         newer: dict[str, Any] = {}  # what 0.1 had no choice of is left out where it is as it was, so that 0.1 reads it
         if self._backend_name is not None:
             newer["backend"] = self._backend_name
+        if self._value_counts is not None:
+            newer["counts"] = True
         keyring = self._keyring
         if keyring is not None and keyring.reads_self_contained is not (keyring.store is None):
             newer["reads"] = keyring.reads_self_contained
@@ -652,9 +670,17 @@ def _unpickle(
     *,
     reads: bool | None = None,
     backend: str | None = None,
+    counts: bool = False,
 ) -> Encryptor:
     make = partial(
-        Encryptor, provider, store, policy=policy, observer=observer, read_self_contained=reads, backend=backend
+        Encryptor,
+        provider,
+        store,
+        policy=policy,
+        observer=observer,
+        read_self_contained=reads,
+        backend=backend,
+        count_values=counts,
     )
     return _registry.find(identity, make)
 

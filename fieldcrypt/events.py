@@ -14,6 +14,7 @@ from threading import Lock
 from typing import NamedTuple, Protocol, TypeVar
 
 from fieldcrypt import _system
+from fieldcrypt.counting.value_stats import NO_VALUES, ValuesByTenant
 
 __all__ = ["CallStats", "Event", "EventKind", "Events", "Observer", "Stats", "report"]
 
@@ -119,11 +120,13 @@ class Stats(NamedTuple):
         events: how often each kind of event happened, by its name.
         calls: requests to the key service, by place.
         live_keys: data keys that are unwrapped now.
+        values: values by field and tenant, if the Encryptor counts them; see `Encryptor`.
     """
 
     events: dict[str, int]
     calls: dict[str, CallStats]
     live_keys: int
+    values: ValuesByTenant = NO_VALUES
 
 
 class Events:
@@ -172,10 +175,11 @@ class Events:
         finally:
             _current.reset(token)
 
-    def stats(self, live_keys: int) -> Stats:
+    def stats(self, live_keys: int, values: ValuesByTenant = NO_VALUES) -> Stats:
         """Return the counts."""
         with self._lock:
-            return Stats({kind.value: count for kind, count in self._counts.items()}, dict(self._calls), live_keys)
+            counts = {kind.value: count for kind, count in self._counts.items()}
+            return Stats(counts, dict(self._calls), live_keys, values)
 
 
 _current: ContextVar[Events | None] = ContextVar("fieldcrypt_events", default=None)

@@ -36,6 +36,7 @@ from fieldcrypt.prepared.writers import NO_WRITER, Writer, Writers
 
 if TYPE_CHECKING:
     from fieldcrypt._base.logical_names import LogicalNames
+    from fieldcrypt.counting.value_counts import ValueCounts
     from fieldcrypt.keys.keyring import Keyring
 
 __all__ = ["Field"]
@@ -54,6 +55,7 @@ class _Encryptor(Protocol):
     """What a field uses of the Encryptor that made it."""
 
     _names: LogicalNames
+    _value_counts: ValueCounts | None
 
     def _configured(self) -> Keyring: ...
 
@@ -75,6 +77,7 @@ class Field(Generic[T]):
         "_codec",
         "_context",
         "_encode_other",
+        "_encrypted",
         "_encryptor",
         "_is_bytes",
         "_is_text",
@@ -137,6 +140,9 @@ class Field(Generic[T]):
         self._recent_writers: dict[str | None, Writer] = self._writers.recent
         self._recent_readers: dict[bytes, Reader] = self._readers.recent
         self._original: Field[T] | None = None  # of a quiet field: the one whose it is
+        self._encrypted: Any = None  # the tallies of values that were encrypted, by tenant; None if nobody counts them
+        if encryptor._value_counts is not None:
+            self._encrypted, self._readers.decrypted = encryptor._value_counts.of(name)
         self._prepare()
 
     _writers_of: ClassVar[Any] = Writers
@@ -251,7 +257,9 @@ class Field(Generic[T]):
                     aad = data[HEAD] + self._bound(context)
             if len(data) > LONG:
                 xaes = cast("Xaes256Gcm", key.xaes)  # a native field does not come here
-                return self._decode_long(*xaes.decrypt_long(data[NONCE], memoryview(data)[body_at], 1, aad))
+                value = self._decode_long(*xaes.decrypt_long(data[NONCE], memoryview(data)[body_at], 1, aad))
+                self._readers.count(key, 1)
+                return value
             try:
                 plaintext = decrypt(data[GCM_NONCE], data[body_at], aad)
             except (InvalidTag, ValueError):  # ValueError: shorter than a nonce
@@ -272,10 +280,14 @@ class Field(Generic[T]):
                 try:
                     value = self._read(plaintext)
                     if value is not None:
-                        return value  # type: ignore[no-any-return]
+                        return value
                 except REFUSALS:
                     pass  # likewise
-            return self._codec.decode(plaintext)  # type: ignore[no-any-return]
+            try:
+                return self._codec.decode(plaintext)  # type: ignore[no-any-return]
+            except (FieldcryptError, TypeError, ValueError):
+                self._readers.count(key, -1)
+                raise
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = self.reported_error(error, data, tenant)
         raise refused
@@ -322,6 +334,9 @@ class Field(Generic[T]):
                 sealed = self._writers.seal(whose, [plaintexts[i] for i in at], [contexts[i] for i in at])
                 for i, data in zip(at, sealed, strict=True):
                     plaintexts[i] = data
+            if self._encrypted is not None:
+                for whose, at in positions.items():
+                    self._encrypted[whose].add(len(at))
             return plaintexts
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=whose)

@@ -96,6 +96,10 @@ class Backend(Protocol):
         """Whether fields have a native hot path."""
         ...
 
+    def new_tally(self) -> Any:
+        """Return a `Tally` of values that fields of this backend count with."""
+        ...
+
     def key_id(self, secret: bytes, /) -> bytes:
         """Return the id of a data key, 16 bytes."""
         ...

@@ -12,13 +12,14 @@ from fieldcrypt.backends.known_answers import wrong_answers
 
 __all__ = ["NEEDED", "SEAM", "NoNativeCore", "native_core"]
 
-SEAM: Final = 1  # the version of the seam between fieldcrypt and the module, which both must have
+SEAM: Final = 2  # the version of the seam between fieldcrypt and the module, which both must have
 _MODULE: Final = "fieldcrypt_native"
 
 # All that the module has, as its types say: one without some of it would serve half of the work.
 NEEDED: Final = (
     *("CRYPTOGRAPHY", "CRYPTOGRAPHY_VERSION", "HAS_AES", "SEAM", "__version__"),
-    *("Cipher", "Columns", "FieldCore", "FieldReader", "GroupCore", "Mac", "Reader", "Sealer", "Subkey", "Writer"),
+    *("Cipher", "Columns", "FieldCore", "FieldReader", "GroupCore", "Mac", "Reader", "Sealer", "Subkey"),
+    *("Tally", "Writer"),
     *("key_id", "lock_memory", "memory_fault", "record_tag"),
 )
 

@@ -67,6 +67,7 @@ class NativeBackend:
     mac = staticmethod(native.Mac)
     memory_fault = staticmethod(native.memory_fault)
     cipher = NativeCipher
+    new_tally = staticmethod(native.Tally)
 
 
 NATIVE = NativeBackend()

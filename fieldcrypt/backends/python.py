@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from fieldcrypt.counting.tally import PythonTally
 from fieldcrypt.format.aead import KEY_SIZE, SALT_SIZE, Xaes256Gcm
 from fieldcrypt.format.envelope import KEY_ID_SIZE
 
@@ -113,6 +114,10 @@ class PythonBackend:
     def mac(self, secret: bytes) -> PythonMac:
         """Return the HMAC for blind indexes under a data key."""
         return PythonMac(HMAC(derive(secret, _INDEX_LABEL, KEY_SIZE), SHA256()))
+
+    def new_tally(self) -> PythonTally:
+        """Return a tally of values."""
+        return PythonTally()
 
     def memory_fault(self) -> str:
         """Return why key material may get to swap or a core dump."""

@@ -114,6 +114,7 @@ def encrypt_chunks(field: Field[Any], chunks: Sequence[pa.Array], rows: Rows) ->
             return None
         encrypted.append(_put_together(pa.binary(), len(chunk), made))
         start += len(chunk)
+    core.count()
     return encrypted
 
 
@@ -158,6 +159,7 @@ def decrypt_chunks(
         pa.nulls(len(chunk), wanted) if buffers is None else _put_together(wanted, len(chunk), buffers)
         for chunk, buffers in zip(chunks, decrypted, strict=True)
     ]
+    core.count()
     return arrays, wanted
 
 

@@ -24,22 +24,25 @@ class NativeColumns:
     Args:
         name: the field's.
         writers, readers: likewise.
+        encrypted: the tallies of values that were encrypted, by tenant; None if nobody counts them.
 
     Attributes:
         encrypt, decrypt: see `fieldcrypt_native.Columns`.
+        count: counts all that was encrypted or decrypted until now; for Encryptors that count values.
         position: of the value whose key was asked for last.
     """
 
-    __slots__ = ("_name", "_readers", "_writers", "decrypt", "encrypt", "position")
+    __slots__ = ("_name", "_readers", "_writers", "count", "decrypt", "encrypt", "position")
 
-    def __init__(self, name: str, writers: NativeWriters, readers: NativeReaders) -> None:
+    def __init__(self, name: str, writers: NativeWriters, readers: NativeReaders, encrypted: Any = None) -> None:
         self._name = name
         self.position = 0
         self._writers = writers
         self._readers = readers
-        core = native.Columns(self._writer_for, self._reader_for, SYSTEM)
+        core = native.Columns(self._writer_for, self._reader_for, SYSTEM, encrypted)
         self.encrypt = core.encrypt
         self.decrypt = core.decrypt
+        self.count = core.count
 
     def _writer_for(self, tenant: str | None, again: bool) -> Any:
         """Return a writer whose key is at hand; a newly prepared one if the salt of the last one is used up."""

@@ -50,13 +50,14 @@ class NativeField(Field[T]):
         # By the type and not by its name, which an Enum class can have too.
         name = _NAMES.get(self._codec.type, _OTHER) if self._codec.pad is None else _OTHER
         prepared = self._writers.recent, self._readers.recent
-        core = native.FieldCore(self, name, self._own, self._rows_are_last, RowContext, *prepared, SYSTEM)
+        place = self._own, self._rows_are_last, RowContext
+        core = native.FieldCore(self, name, *place, *prepared, SYSTEM, self._encrypted)
         self._core = self._writers.core = core
         self.encrypt = core.encrypt  # type: ignore[method-assign]  # a slot
         self.decrypt = core.decrypt  # type: ignore[method-assign]
 
     def _columns(self) -> NativeColumns:
-        return NativeColumns(self.name, self._writers, self._readers)
+        return NativeColumns(self.name, self._writers, self._readers, self._encrypted)
 
     def encrypt_many(self, values: Iterable[Any], *, tenant: Any = None, context: Any = None) -> list[Any]:
         """Do what `Field.encrypt_many` does, natively if all values have one tenant and one context."""
@@ -79,7 +80,10 @@ class NativeField(Field[T]):
     def encrypt_slowly(self, value: T, tenant: str | None, context: Any) -> bytes:
         """Do what `encrypt` does, step by step."""
         try:
-            return self._writers.seal(tenant, [self._encode(value)], [self._bound(context)])[0]
+            data = self._writers.seal(tenant, [self._encode(value)], [self._bound(context)])[0]
+            if self._encrypted is not None:
+                self._encrypted[tenant].one()
+            return data
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = located(error, field=self.name, tenant=tenant)
         raise refused
@@ -88,10 +92,12 @@ class NativeField(Field[T]):
         """Do what `decrypt` does, step by step."""
         try:
             data = envelope.as_bytes(data)
-            plaintext = self._readers.open(data, tenant, self._bound(context))
+            reader, plaintext = self._readers.open(data, tenant, self._bound(context))
             if plaintext is None:
                 raise DecryptionError
-            return self._decode(plaintext)
+            value = self._decode(plaintext)
+            reader.count()
+            return value
         except (FieldcryptError, TypeError, ValueError) as error:
             refused = self.reported_error(error, data, tenant)
         raise refused

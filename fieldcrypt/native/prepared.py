@@ -55,12 +55,13 @@ class NativeReaders(Readers):
         return reader.is_of(key, infix)
 
     def _made(self, prefix: bytes, key: LiveKey, infix: bytes, anyone: bool) -> native.Reader:
-        return native.Reader(
-            prefix, infix, self._context, key.xaes.cipher(prefix[SALT]), key, key.record.tenant, anyone
-        )
+        tenant = key.record.tenant
+        tally: Any = None if self.decrypted is None else self.decrypted[tenant]
+        return native.Reader(prefix, infix, self._context, key.xaes.cipher(prefix[SALT]), key, tenant, anyone, tally)
 
-    def open(self, data: bytes, tenant: Any, bound: bytes) -> bytes | None:
-        """Return the plaintext of a value, or None if it is not authentic.
+    def open(self, data: bytes, tenant: Any, bound: bytes) -> tuple[native.Reader, bytes | None]:
+        """Return the reader of a value, which counts it once it is decoded; and its plaintext, or None if it is not
+        authentic.
 
         Args:
             data: the value.
@@ -69,9 +70,8 @@ class NativeReaders(Readers):
         """
         return unless_wiped(lambda: self._open(data, tenant, bound))
 
-    def _open(self, data: bytes, tenant: Any, bound: bytes) -> bytes | None:
+    def _open(self, data: bytes, tenant: Any, bound: bytes) -> tuple[native.Reader, bytes | None]:
         reader: Any = self.prepare(data, tenant)
         if not reader.is_for(tenant):
             self.check_nobody(tenant, reader.live_key)
-        plaintext: bytes | None = reader.open(data, data[envelope.HEAD] + bound)
-        return plaintext
+        return reader, reader.open(data, data[envelope.HEAD] + bound)

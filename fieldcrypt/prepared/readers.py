@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from fieldcrypt import _system
 from fieldcrypt._base.cache import GenerationCache
 from fieldcrypt.backends.python import Crypt
+from fieldcrypt.counting.tally import Tally, counted
 from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.events import Event, EventKind
 from fieldcrypt.format import envelope
@@ -48,6 +49,7 @@ class Readers:
 
     Attributes:
         recent: the most recently used ones: a value with one here, whose key is at hand, needs no preparation.
+        decrypted: the tallies of values that were decrypted, by tenant; None if nobody counts them.
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class Readers:
         "_name",
         "_names_tenant",
         "_offload",
+        "decrypted",
         "recent",
     )
 
@@ -82,6 +85,7 @@ class Readers:
         self._names_tenant = names_tenant
         self._cache: GenerationCache[bytes, Reader] = GenerationCache(_LIMIT)
         self.recent = self._cache.recent
+        self.decrypted: Mapping[str | None, Tally] | None = None
 
     def prepare(self, data: bytes, tenant: str | NoTenant | None, *, for_one: bool = True) -> Reader:
         """Return a reader for a value whose data key and key record are authentic; the value may still not be.
@@ -135,8 +139,9 @@ class Readers:
 
     def _made(self, prefix: bytes, key: LiveKey, infix: bytes, anyone: bool) -> Any:
         """Return a reader of values with these first bytes, and this infix."""
+        decrypt = key.xaes.cipher(prefix[SALT]).decrypt
         return (
-            key.xaes.cipher(prefix[SALT]).decrypt,
+            decrypt if self.decrypted is None else counted(decrypt, self.decrypted[key.record.tenant]),
             prefix[HEAD] + self._context,
             key,
             infix,
@@ -153,6 +158,11 @@ class Readers:
             raise TypeError(f"a tenant is a str, not {type(tenant).__name__}")
         if tenant is not NO_TENANT or key.record.tenant is not None:
             raise DecryptionError
+
+    def count(self, key: LiveKey, number: int) -> None:
+        """Count a value that was decrypted without a reader: 1; or of which it turned out that it is none: -1."""
+        if self.decrypted is not None:
+            self.decrypted[key.record.tenant].add(number)
 
     def clear(self) -> None:
         """Forget them, so that the next value asks the keyring again."""

@@ -16,7 +16,7 @@ from fieldcrypt.prepared.readers import NO_READER
 __all__ = ["value_reader"]
 
 _TEXT_MARK = TEXT_BYTE.decode()
-_REFUSED = (InvalidTag, ValueError, FieldcryptError, *REFUSALS)
+_REFUSED = (ValueError, FieldcryptError, *REFUSALS)
 
 
 def value_reader(field: Any, tenant: Any, otherwise: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -30,7 +30,7 @@ def value_reader(field: Any, tenant: Any, otherwise: Callable[[Any], Any]) -> Ca
         otherwise: called with all that is not read at once; it returns the value, or raises.
     """
     find, decode, read_scalar = field._recent_readers.get, field._codec.decode, field._read
-    is_text, is_bytes = field._reads_text, field._is_bytes
+    is_text, is_bytes, not_a_value = field._reads_text, field._is_bytes, field._readers.count
 
     def read(data: Any) -> Any:
         if data is None:
@@ -58,8 +58,10 @@ def value_reader(field: Any, tenant: Any, otherwise: Callable[[Any], Any]) -> Ca
                         if len(body) < len(plaintext):
                             return body
                     return decode(plaintext)
-                except _REFUSED:
+                except InvalidTag:
                     pass  # said below, by what also tells the observers
+                except _REFUSED:
+                    not_a_value(key, -1)  # likewise, where it is counted again
         return otherwise(data)
 
     return read

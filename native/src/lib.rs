@@ -14,11 +14,12 @@ mod plaintext;
 mod random;
 mod short;
 mod system;
+mod tally;
 
 use pyo3::prelude::*;
 
 /// The version of the seam between this module and fieldcrypt, which both must have.
-const SEAM: u32 = 1;
+const SEAM: u32 = 2;
 
 #[pymodule(gil_used = true)]
 mod fieldcrypt_native {
@@ -40,6 +41,8 @@ mod fieldcrypt_native {
     use super::keys::mac::{Mac, key_id, record_tag};
     #[pymodule_export]
     use super::panic::_panic;
+    #[pymodule_export]
+    use super::tally::Tally;
 
     /// Return why keys are not, or not all, in locked pages that no core dump has; None if they are.
     #[pyfunction]

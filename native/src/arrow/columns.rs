@@ -1,5 +1,8 @@
 //! The columns of a field: what Python calls.
 
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -16,6 +19,7 @@ use crate::field::prepared::{BODY_START, Writer};
 use crate::keys::cipher::{Refused, TAG_SIZE};
 use crate::panic::guarded;
 use crate::system::System;
+use crate::tally::{Tally, tally_of};
 
 /// Encrypts and decrypts columns of a field. None stands for what it leaves to Python.
 ///
@@ -25,6 +29,8 @@ pub struct Columns {
     writer_for: Py<PyAny>,
     reader_for: Py<PyAny>,
     system: System,
+    encrypted: Option<Py<PyAny>>,
+    counts: Mutex<Vec<(Py<Tally>, i64)>>,
 }
 
 #[pymethods]
@@ -33,9 +39,24 @@ impl Columns {
     ///     writer_for: returns a writer for a tenant; another one than before, if the second argument is True.
     ///     reader_for: returns the reader of a value, for a tenant, in a row.
     ///     system: names and values of `fieldcrypt._system`, and the two that were there at first.
+    ///     encrypted: the tallies of values that were encrypted, by tenant; None if nobody counts them.
     #[new]
-    fn new(writer_for: Py<PyAny>, reader_for: Py<PyAny>, system: (Py<PyDict>, Py<PyAny>, Py<PyAny>)) -> Self {
-        Self { writer_for, reader_for, system: System::new(system.0, system.1, system.2) }
+    #[pyo3(signature = (writer_for, reader_for, system, encrypted=None))]
+    fn new(
+        writer_for: Py<PyAny>,
+        reader_for: Py<PyAny>,
+        system: (Py<PyDict>, Py<PyAny>, Py<PyAny>),
+        encrypted: Option<Py<PyAny>>,
+    ) -> Self {
+        let system = System::new(system.0, system.1, system.2);
+        Self { writer_for, reader_for, system, encrypted, counts: Mutex::default() }
+    }
+
+    /// Count all that was encrypted or decrypted, if values are counted: once it is clear that Python does not do it again.
+    fn count(&self) {
+        for (tally, number) in mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner)) {
+            tally.get().count(number);
+        }
     }
 
     /// Encrypt a column, and return the buffers of a binary one.
@@ -80,6 +101,10 @@ impl Columns {
 }
 
 impl Columns {
+    fn note(&self, counts: impl IntoIterator<Item = (Py<Tally>, i64)>) {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).extend(counts);
+    }
+
     fn sealed<'py>(
         &self,
         py: Python<'py>,
@@ -113,6 +138,12 @@ impl Columns {
         if refused {
             return Ok(None);
         }
+        if let Some(encrypted) = &self.encrypted {
+            for group in &groups {
+                let tally = tally_of(encrypted.bind(py), Some(&group.tenant))?.unbind();
+                self.note([(tally, group.cells.len() as i64)]);
+            }
+        }
         let offsets = offsets(py, 4, length, present, |cell| starts[cell + 1] - starts[cell])?;
         Ok(Some((length - present.len(), validity(py, length, present)?, vec![offsets, data])))
     }
@@ -137,11 +168,13 @@ impl Columns {
         let Some(rows) = Rows::read(py, rows, values.1, &present) else { return Ok(None) };
         let Some(groups) = grouped(py, tenants, tenant, values.1, &present) else { return Ok(None) };
         let opening = Opening { rows: &rows, present: &present, is_plaintext: layout.is_plaintext() };
+        let mut counts = Vec::new();
         for group in &groups {
-            if let Err(Refused) = opening.open(group, &mut slices, self.reader_for.bind(py))? {
+            if let Err(Refused) = opening.open(group, &mut slices, self.reader_for.bind(py), &mut counts)? {
                 return Ok(None);
             }
         }
+        self.note(counts);
         array(py, &layout, values.1, &present, &slices)
     }
 }

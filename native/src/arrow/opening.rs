@@ -14,6 +14,7 @@ use super::sealing::PORTION;
 use crate::field::prepared::{PREFIX_SIZE, Reader};
 use crate::keys::cipher::{Refused, Schedules};
 use crate::keys::memory::clear_registers;
+use crate::tally::Tally;
 
 /// What is decrypted, and how each cell of it is bound to its row.
 pub struct Opening<'a> {
@@ -27,6 +28,7 @@ pub struct Opening<'a> {
 #[derive(Default)]
 struct Readers {
     all: Vec<(Py<Reader>, Arc<Schedules>)>,
+    opened: Vec<i64>,
     by_prefix: HashMap<[u8; PREFIX_SIZE], usize>,
     last: usize,
 }
@@ -47,7 +49,14 @@ impl Readers {
         let key = reader.get().share().ok_or(Refused)?;
         self.by_prefix.insert(reader.get().prefix, self.all.len());
         self.all.push((reader.unbind(), key));
+        self.opened.push(0);
         Ok(())
+    }
+
+    /// Return how many values were decrypted with the readers that count them.
+    fn counts(&self, py: Python<'_>) -> Vec<(Py<Tally>, i64)> {
+        let each = self.all.iter().zip(&self.opened);
+        each.filter_map(|((reader, _), opened)| Some((reader.get().tally.as_ref()?.clone_ref(py), *opened))).collect()
     }
 }
 
@@ -56,11 +65,13 @@ impl Opening<'_> {
     ///
     /// Args:
     ///     reader_for: returns the reader of a value, for a tenant, in a row; or raises an error.
+    ///     counts: of values, to count once the whole column is decrypted.
     pub fn open(
         &self,
         group: &Group<'_>,
         slices: &mut Slices,
         reader_for: &Bound<'_, PyAny>,
+        counts: &mut Vec<(Py<Tally>, i64)>,
     ) -> PyResult<Result<(), Refused>> {
         let py = reader_for.py();
         for mut cells in group.cells.chunks(PORTION) {
@@ -74,7 +85,10 @@ impl Opening<'_> {
                 });
                 let Ok(done) = opened else { return Ok(Err(Refused)) };
                 cells = &cells[done..];
-                let Some(cell) = cells.first() else { break };
+                let Some(cell) = cells.first() else {
+                    counts.extend(readers.counts(py));
+                    break;
+                };
                 let row = self.row(*cell);
                 let value = &slices.data[slices.places[row].clone()];
                 let reader = reader_for.call1((PyBytes::new(py, value), &group.tenant, row))?.cast_into::<Reader>()?;
@@ -102,6 +116,7 @@ impl Opening<'_> {
                 return Err(Refused);
             }
             *place = place.start + found.start..place.start + found.end;
+            readers.opened[readers.last] += 1;
         }
         Ok(cells.len())
     }

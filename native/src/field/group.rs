@@ -35,7 +35,13 @@ impl GroupCore {
                 return Ok(None);
             }
         }
-        first.get().seal_batch(py, tenant, &batch, &values)
+        let sealed = first.get().seal_batch(py, tenant, &batch, &values)?;
+        if matches!(sealed, Some(Ok(_))) {
+            for (field, _) in self.fields.iter().zip(&values).filter(|(_, value)| !value.is_none()) {
+                field.get().count(py, tenant, 1)?;
+            }
+        }
+        Ok(sealed)
     }
 
     /// Return the encoding of a row's context, or none for no context, if it comes after that of each field.

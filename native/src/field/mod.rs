@@ -16,6 +16,7 @@ use crate::error::unless_refused;
 use crate::panic::guarded;
 use crate::plaintext::Kind;
 use crate::system::System;
+use crate::tally::tally_of;
 use prepared::{Reader, Writer};
 use reader::FieldReader;
 
@@ -31,6 +32,7 @@ pub struct FieldCore {
     pub last: Mutex<Option<Py<Reader>>>,
     rows_are_last: bool,
     row_context: Py<PyType>,
+    encrypted: Option<Py<PyAny>>,
 }
 
 /// What binds a value beside its data key: the field's own context, that and a row's, or another one as a whole.
@@ -63,6 +65,14 @@ impl FieldCore {
         Ok(Binding::Whole(whole.cast_into_exact()?))
     }
 
+    /// Count values that were encrypted for a tenant, if values are counted.
+    #[inline]
+    pub fn count(&self, py: Python<'_>, tenant: Option<&Bound<'_, PyAny>>, number: usize) -> PyResult<()> {
+        let Some(encrypted) = &self.encrypted else { return Ok(()) };
+        tally_of(encrypted.bind(py), tenant)?.get().count(number as i64);
+        Ok(())
+    }
+
     /// Return True if this is the context of a row, and comes after the field's own.
     #[inline]
     pub fn is_row(&self, context: &Bound<'_, PyAny>) -> bool {
@@ -87,8 +97,10 @@ impl FieldCore {
     ///     row_context: the class of such contexts.
     ///     writers, readers: those that are prepared: by tenant; by a value's first bytes.
     ///     system: names and values of `fieldcrypt._system`, and the two that were there at first.
+    ///     encrypted: the tallies of values that were encrypted, by tenant; None if nobody counts them.
     #[new]
     #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (field, type_name, own, rows_are_last, row_context, writers, readers, system, encrypted=None))]
     fn new(
         field: Py<PyAny>,
         type_name: &str,
@@ -98,11 +110,12 @@ impl FieldCore {
         writers: Py<PyDict>,
         readers: Py<PyDict>,
         system: (Py<PyDict>, Py<PyAny>, Py<PyAny>),
+        encrypted: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         guarded(|| {
             let system = System::new(system.0, system.1, system.2);
             let (kind, last) = (Kind::named(type_name), Mutex::new(None));
-            Ok(Self { field, kind, own, system, writers, readers, last, rows_are_last, row_context })
+            Ok(Self { field, kind, own, system, writers, readers, last, rows_are_last, row_context, encrypted })
         })
     }
 

@@ -45,7 +45,13 @@ impl FieldCore {
         let (first, second) = binding.parts(&self.own);
         with_joined([reader.head(), first, second], |aad| {
             with_copy(body, |text| match reader.open(nonce, aad, text) {
-                Ok(plaintext) => Ok(Some(self.value(plaintext, whole, tenant, now))),
+                Ok(plaintext) => {
+                    let value = self.value(plaintext, whole, tenant, now);
+                    if value.is_ok() {
+                        reader.count();
+                    }
+                    Ok(Some(value))
+                }
                 Err(_) => Ok(None),
             })
         })

@@ -12,6 +12,7 @@ use crate::error::wiped;
 use crate::keys::cipher::{GcmKey, Refused, Schedules, Sealer, Subkey, TAG_SIZE};
 use crate::panic::guarded;
 use crate::short::{copied, new_bytes};
+use crate::tally::Tally;
 
 /// Something with a moment until which it is at hand, on the monotonic clock: a live key, or a lease.
 struct Deadline(Py<PyAny>);
@@ -145,6 +146,8 @@ pub struct Reader {
     live_key: Deadline,
     tenant: Py<PyAny>,
     anyone: bool,
+    /// Counts the values that were decrypted; None if nobody counts them.
+    pub tally: Option<Py<Tally>>,
 }
 
 impl Reader {
@@ -193,13 +196,23 @@ impl Reader {
     pub fn share(&self) -> Option<Arc<Schedules>> {
         self.key.share()
     }
+
+    /// Count a value that was decrypted.
+    #[inline]
+    pub fn count(&self) {
+        if let Some(tally) = &self.tally {
+            tally.get().count(1);
+        }
+    }
 }
 
 #[pymethods]
 impl Reader {
     /// Args: a value's first bytes, its key record after its length or nothing, the field's context, the cipher of the
-    /// salt, the live key, whose it is, and whether a caller may name no tenant.
+    /// salt, the live key, whose it is, whether a caller may name no tenant, and what counts values.
     #[new]
+    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (prefix, infix, context, subkey, live_key, tenant, anyone, tally=None))]
     fn new(
         prefix: [u8; PREFIX_SIZE],
         infix: Vec<u8>,
@@ -208,10 +221,12 @@ impl Reader {
         live_key: Py<PyAny>,
         tenant: Py<PyAny>,
         anyone: bool,
+        tally: Option<Py<Tally>>,
     ) -> PyResult<Self> {
         guarded(|| {
             let aad = [&prefix[..HEAD_SIZE], &context].concat();
-            Ok(Self { prefix, infix, aad, key: subkey.0.clone(), live_key: Deadline(live_key), tenant, anyone })
+            let live_key = Deadline(live_key);
+            Ok(Self { prefix, infix, aad, key: subkey.0.clone(), live_key, tenant, anyone, tally })
         })
     }
 
@@ -229,6 +244,12 @@ impl Reader {
     #[pyo3(name = "is_for")]
     fn is_for_tenant(&self, py: Python<'_>, tenant: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
         guarded(|| self.is_for(py, tenant))
+    }
+
+    /// Count a value that was decrypted after `open`, if values are counted.
+    #[pyo3(name = "count")]
+    fn count_one(&self) {
+        self.count();
     }
 
     /// Return the plaintext of a value; None if it is not authentic.

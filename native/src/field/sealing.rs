@@ -34,7 +34,11 @@ impl FieldCore {
             self.system.fill(py, &mut nonce)?;
             with_joined([writer.head(), first, second], |aad| writer.seal(py, nonce, kind, body, aad))
         })?;
-        sealed.unwrap_or(Ok(None))
+        let sealed = sealed.unwrap_or(Ok(None))?;
+        if sealed.is_some() {
+            self.count(py, tenant, 1)?;
+        }
+        Ok(sealed)
     }
 
     /// Return many values of a tenant and a context encrypted, or what a signal raised; None stays None. None, or an error
@@ -55,7 +59,11 @@ impl FieldCore {
                 return Ok(None);
             }
         }
-        self.seal_batch(py, tenant, &batch, &values)
+        let sealed = self.seal_batch(py, tenant, &batch, &values)?;
+        if matches!(sealed, Some(Ok(_))) {
+            self.count(py, tenant, batch.len())?;
+        }
+        Ok(sealed)
     }
 
     /// Add a value of the field's to a batch, with its context. Return False, or an error, if Python decides.
