@@ -182,6 +182,8 @@ def array_of(field: Field[Any], values: list[Any], type: pa.DataType) -> pa.Arra
     Raises:
         ValueError: they do not fit into the type.
     """
+    if field.type is UUID and type == TYPES[UUID]:  # of bytes, for pyarrow before 24 takes no UUIDs
+        values = [value and value.bytes for value in values]
     with suppress(*_MISFITS):
         return pa.array(values, type)
     raise unsupported_type_error(field, type)
