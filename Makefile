@@ -36,6 +36,10 @@ NATIVE_TESTS := tests/native tests/core tests/format tests/columns tests/search 
 # Each wheel serves all Pythons from 3.11 on. Zig links them, so that they run with C libraries as old as their names say.
 WHEELS := x86_64-unknown-linux-gnu:manylinux_2_17 aarch64-unknown-linux-gnu:manylinux_2_17 x86_64-unknown-linux-musl:musllinux_1_2
 
+# What builds and checks a release.
+RELEASE := $(VENV)/release
+
+.PHONY: dist sbom matrix coverage
 .PHONY: cargo native native-beside native-check test-native test-native-fips test-native-long wheels
 .PHONY: docs docs-links demo test test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys test-long-values test-search fuzz lint types wheel-check vectors bench bench-check clean
 
@@ -143,6 +147,7 @@ fuzz: $(FUZZ)/.stamp
 lint: $(VENV)/.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 
 types: $(VENV)/.stamp
 	$(BIN)/mypy
@@ -169,6 +174,27 @@ bench-check: $(VENV)/.stamp
 # Builds the wheel and imports every package from it, in a venv that has never seen this checkout.
 wheel-check: $(VENV)/.stamp
 	$(BIN)/python tests/support/check_wheel.py
+
+# The wheel and the source distribution, into dist/: built twice to the same bytes, and checked as the package index does.
+dist: $(RELEASE)/.stamp
+	$(RELEASE)/bin/python -m tests.support.release.distributions
+
+# What each extra brings along, as CycloneDX, into dist/sbom/.
+sbom: dist
+	$(RELEASE)/bin/python -m tests.support.release.sbom dist/fieldcrypt-*.whl
+
+# The quick tests with every Python, SQLAlchemy and lowest dependency that is promised. For one: make matrix ARGS=lowest
+matrix: $(RELEASE)/.stamp
+	$(RELEASE)/bin/python -m tests.support.release.matrix $(ARGS)
+
+# What the tests run of the code, branches included; fails below the floor in pyproject.toml. It takes twice the time of make test.
+coverage: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp $(AIO)/.stamp
+	rm -rf build/coverage
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(if $(ARGS),,PYTHONPATH=$(AIO) $(BIN)/coverage run --append -m pytest --aio tests/dynamodb/aio)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet --directory build/coverage/html
+	$(BIN)/coverage report
 
 # Rewrites tests/vectors from the code; the independent check then has to agree.
 vectors: $(VENV)/.stamp
@@ -207,6 +233,13 @@ $(DOCS)/.stamp: pyproject.toml
 $(FUZZ)/.stamp: $(VENV)/.stamp
 	rm -rf $(FUZZ)
 	$(BIN)/python -m pip install --quiet --target $(FUZZ) 'atheris>=3'
+	@touch $@
+
+$(RELEASE)/.stamp: pyproject.toml
+	rm -rf $(RELEASE)
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(RELEASE)/bin/python -m pip install --quiet --group release
 	@touch $@
 
 $(MATURIN)/.stamp:

@@ -32,6 +32,7 @@ from tests.support.postgres import Postgres, with_icu
 from tests.support.wiretap import Secrets, wiretap
 
 WITHOUT_MARIADB = "--without-mariadb"
+WITHOUT_SERVERS = "--without-servers"
 STDERR = 2  # itself, and not what pytest has in its place while tests run
 SHUTDOWN = 60.0  # seconds that Python may take to end after the last test
 
@@ -39,6 +40,11 @@ SHUTDOWN = 60.0  # seconds that Python may take to end after the last test
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fieldcrypt")
     group.addoption(WITHOUT_MARIADB, action="store_true", help="leave out what needs MariaDB, and say so at the end")
+    group.addoption(
+        WITHOUT_SERVERS,
+        action="store_true",
+        help="leave out what needs PostgreSQL, MariaDB or ministack, and say so at the end",
+    )
     group.addoption("--spark", action="store_true", help="run what needs PySpark: see `make test-spark`")
     group.addoption("--aio", action="store_true", help="run what needs aioboto3, and nothing else: see `make test-aio`")
     group.addoption("--long", action="store_true", help="take many steps at random: see `make test-long`")
@@ -91,7 +97,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line("without Spark: `make test-spark` runs what needs it")
     if not config.getoption("--aio"):
         terminalreporter.write_line("without aioboto3: `make test-aio` runs what needs it, as `make test` does")
-    if config.getoption(WITHOUT_MARIADB):
+    if config.getoption(WITHOUT_SERVERS):
+        terminalreporter.write_line("without PostgreSQL, MariaDB and ministack, as the command said", yellow=True)
+    elif config.getoption(WITHOUT_MARIADB):
         terminalreporter.write_line("without MariaDB: what needs it was skipped, as the command said", yellow=True)
 
 
@@ -194,7 +202,14 @@ def kms_key(aws: LocalAws) -> str:
 
 
 @pytest.fixture(scope="session")
-def ministack() -> Iterator[Ministack]:
+def servers(pytestconfig: pytest.Config) -> None:
+    """What every server is that the tests start besides moto: skipped if the command said so."""
+    if pytestconfig.getoption(WITHOUT_SERVERS):
+        pytest.skip(WITHOUT_SERVERS)
+
+
+@pytest.fixture(scope="session")
+def ministack(servers: None) -> Iterator[Ministack]:
     """A DynamoDB whose global tables replicate; a test that makes tables deletes them."""
     with Ministack() as server:
         yield server
@@ -239,14 +254,14 @@ def dynamodb(request: pytest.FixtureRequest) -> DynamoDb:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+def postgres(servers: None) -> Iterator[str]:
     """The SQLAlchemy URL of a PostgreSQL server."""
     with Postgres() as server:
         yield server.url
 
 
 @pytest.fixture(scope="session")
-def postgres_with_icu() -> Iterator[str]:
+def postgres_with_icu(servers: None) -> Iterator[str]:
     """The SQLAlchemy URL of a PostgreSQL server that has collations of ICU, and citext."""
     installation = with_icu()
     if installation is None:
@@ -256,7 +271,7 @@ def postgres_with_icu() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def mariadb_installation(pytestconfig: pytest.Config) -> Installation:
+def mariadb_installation(servers: None, pytestconfig: pytest.Config) -> Installation:
     """Where MariaDB is. A test that needs it fails if it is nowhere, and is skipped only if the command said so."""
     if pytestconfig.getoption(WITHOUT_MARIADB):
         pytest.skip(WITHOUT_MARIADB)
