@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
-from examples.fastapi_clinic import patients
+from examples.fastapi_clinic import health, patients
 from examples.fastapi_clinic.failures import answer_failures
 from examples.fastapi_clinic.models import Clinic, encryptor
 from fieldcrypt import FieldcryptError
@@ -43,6 +43,7 @@ def create_app(database: str, keys: Settings) -> FastAPI:
             await engine.dispose()  # and with it the key store's own connections
 
     app = FastAPI(lifespan=lifespan)
+    app.include_router(health.router)
     app.include_router(patients.router)
     answer_failures(app)
     return app

@@ -159,6 +159,16 @@ def test_the_application_starts_without_its_key_service(clinic: Any, caplog: pyt
         assert started.get(f"/patients/{number}", headers=NORTH).status_code == 200
 
 
+def test_a_process_stays_ready_in_an_outage_of_kms_as_long_as_it_has_keys(clinic: Any) -> None:
+    clinic.client.post("/patients", json=NEW, headers=NORTH)
+    clinic.kms.refuse()
+    with_keys = clinic.client.get("/ready")
+    encryptor.forget()
+    without = clinic.client.get("/ready")
+    assert (with_keys.status_code, without.status_code) == (200, 503)
+    assert clinic.client.get("/live").status_code == 200
+
+
 def test_the_log_says_what_failed_and_shows_no_value(clinic: Any, caplog: pytest.LogCaptureFixture) -> None:
     clinic.client.post("/patients", json=NEW, headers=NORTH)
     encryptor.forget()
