@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from fieldcrypt.health.finding import Finding, Verdict
     from fieldcrypt.health.health import Health, HealthState
     from fieldcrypt.keys.admin.data_keys import DataKeys
+    from fieldcrypt.keys.admin.restore import RestoreReport
     from fieldcrypt.keys.admin.rewrap import RewrapReport
     from fieldcrypt.keys.admin.tenant_key import MoveReport
     from fieldcrypt.progress import Progress
@@ -101,6 +102,7 @@ __all__ = [
     # what is done with keys
     "DataKeys",
     "RewrapReport",
+    "RestoreReport",
     "MoveReport",
     # what computes, in Python or natively
     "backend",
@@ -161,6 +163,7 @@ _LATER = {  # which take as long to import as all of the above
     "Verdict": "fieldcrypt.health.finding",
     "DataKeys": "fieldcrypt.keys.admin.data_keys",
     "RewrapReport": "fieldcrypt.keys.admin.rewrap",
+    "RestoreReport": "fieldcrypt.keys.admin.restore",
     "MoveReport": "fieldcrypt.keys.admin.tenant_key",
     "Progress": "fieldcrypt.progress",
 }

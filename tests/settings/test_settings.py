@@ -206,6 +206,11 @@ class TestProviders:
         """Is the same as one of one slash."""
         assert configured(f"local://{tmp_path}/local.key").provider == configured("local:local.key").provider
 
+    def test_the_file_of_a_local_key_is_made_if_that_is_said(self, tmp_path: Path) -> None:
+        """And is the same at the next start."""
+        first = configured("local:new.key?create=true").provider
+        assert configured("local:new.key").provider == first
+
 
 class TestStores:
     def test_dynamodb(self) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from contextlib import nullcontext
-from itertools import chain, islice
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fieldcrypt.cli.keys.creation import creation
+from fieldcrypt.cli.keys.exporting import exporting
+from fieldcrypt.cli.keys.importing import importing
 from fieldcrypt.cli.keys.key_id import parse_key_id
 from fieldcrypt.cli.keys.rewrapping import rewrapping
 from fieldcrypt.cli.keys.rotation import rotation
@@ -19,18 +16,19 @@ from fieldcrypt.cli.keys.rows import KeyRow, key_rows
 from fieldcrypt.cli.keys.shredding import shredding
 from fieldcrypt.cli.keys.tenant_keys import tenant_keys
 from fieldcrypt.cli.options import JsonOption
-from fieldcrypt.cli.output import fail, print_json, print_table, printable, say, utc
+from fieldcrypt.cli.output import print_json, print_table, say, utc
 from fieldcrypt.cli.target import EncryptorOption, check_tenant_option, find_encryptor
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import KeyNotFoundError, KeyStoreError
 from fieldcrypt.format._text import counted
 from fieldcrypt.keys.record.record import KeyRecord
-from fieldcrypt.keys.record.tombstone import Tombstone
 
 __all__ = ["keys"]
 
 keys = typer.Typer(name="keys", help="Manage the data keys in a key store.", no_args_is_help=True)
 keys.add_typer(creation)
+keys.add_typer(exporting)
+keys.add_typer(importing)
 keys.add_typer(rotation)
 keys.add_typer(rewrapping)
 keys.add_typer(shredding)
@@ -77,51 +75,6 @@ def show(
     width = max(map(len, facts)) + 1
     for name, value in facts.items():
         say(f"{name + ':':{width}} {_formatted(value)}")
-
-
-@keys.command()
-def export(
-    encryptor: EncryptorOption = None,
-    tenant: TenantOption = None,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="A file to write. Default: stdout.")] = None,
-) -> None:
-    """Write the records of data keys, still wrapped, as a line of JSON each: for a backup or an audit.
-
-    Exit code 1 if a record was unreadable.
-    """
-    check_tenant_option(tenant)
-    entries = find_encryptor(encryptor).data_keys.entries()
-    first = list(islice(entries, 1))  # before a file is made, because the key store may be down
-    exported = unreadable = 0
-    try:
-        with nullcontext(sys.stdout) if output is None else output.open("x", encoding="utf-8") as stream:
-            for key_id, entry in chain(first, entries):
-                if isinstance(entry, KeyStoreError):
-                    unreadable += 1
-                    typer.echo(printable(entry), err=True)
-                elif tenant in (None, entry.tenant):
-                    exported += 1
-                    stream.write(_exported(key_id, entry))
-    except OSError as error:
-        if output is None:
-            raise
-        fail(f"{output} cannot be written: {error.strerror}", 2)
-    if tenant is not None and not exported:
-        raise KeyNotFoundError(f"the key store has no data key of tenant {tenant!r}")
-    if unreadable:
-        raise typer.Exit(1)
-
-
-def _exported(key_id: bytes, entry: KeyRecord | Tombstone) -> str:
-    facts = {
-        "key_id": key_id.hex(),
-        "tenant": entry.tenant,
-        "purpose": entry.purpose.label,
-        "state": entry.state.value,
-        "created": utc(entry.created),
-        "record": entry.to_bytes().hex(),
-    }
-    return json.dumps(facts) + "\n"
 
 
 def _rows(found: Encryptor) -> list[KeyRow]:

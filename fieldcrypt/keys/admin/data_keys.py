@@ -8,6 +8,7 @@ from itertools import islice
 from fieldcrypt.errors import ConfigurationError, KeyStoreError
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.format._text import counted
+from fieldcrypt.keys.admin.restore import Restoration, RestoreReport
 from fieldcrypt.keys.admin.retire import retire
 from fieldcrypt.keys.admin.rewrap import Rewrapping, RewrapReport
 from fieldcrypt.keys.admin.shred import shred
@@ -242,6 +243,31 @@ class DataKeys:
         provider, vouches = self._source(accept_public_key, accept_foreign_keys)
         work = Rewrapping(self._store, provider, provider, repair=True, vouches=vouches, backend=self._keyring.backend)
         return self._run(work, dry_run, on_progress)
+
+    def restore(
+        self,
+        entries: Iterable[KeyRecord | Tombstone],
+        *,
+        dry_run: bool = False,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> RestoreReport:
+        """Add the entries of a backup that the key store lacks, as `fieldcrypt keys import` does.
+
+        A record is opened first, so that an edited one is left out: an unwrap per record that is missing. What the key
+        store has is never overwritten. Nothing comes back that was shredded, neither a data key nor a tenant, and no
+        tombstone is added of a tenant that has data keys, here or in the backup. Can be interrupted and repeated.
+
+        Args:
+            entries: what `entries` yielded once, without its errors.
+            dry_run: add nothing.
+            on_progress: called after each entry.
+
+        Raises:
+            ConfigurationError: the key provider only writes.
+        """
+        _check_takes_progress(on_progress)
+        restoration = Restoration(self._keyring, self._store, dry_run=dry_run)
+        return self._keyring.events.watch(lambda: restoration.run(entries, on_progress))
 
     def unvouched(self) -> Iterator[KeyRecord]:
         """Yield the records of data keys that may have been planted by someone who knows them, in the store's order.

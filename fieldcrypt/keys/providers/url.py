@@ -9,11 +9,12 @@ __all__ = ["local_from_url"]
 
 
 def local_from_url(url: str) -> LocalKeyProvider:
-    """Make a provider for the local key in a file: `local:/run/secrets/local.key`.
+    """Make a provider for the local key in a file: `local:/run/secrets/local.key`, `local:local.key?create=true`.
 
     Raises:
-        ConfigurationError: there is a parameter, or no path of a file; or as `LocalKeyProvider.from_file`.
+        ConfigurationError: another parameter, or no path of a file; or as `LocalKeyProvider.from_file`.
     """
     named = ServiceUrl.parse(url)
+    create = named.flag("create")
     named.finish()
-    return LocalKeyProvider.from_file(named.file())
+    return LocalKeyProvider.from_file(named.file(), create=bool(create))
