@@ -30,7 +30,7 @@ def create_app(database: str, keys: Settings) -> Flask:
     app.register_blueprint(customers)
     app.register_error_handler(FieldcryptError, _answer)
     with app.app_context():
-        db.create_all()
+        db.create_all()  # Alembic in production
         keys.configure(encryptor, store=SqlKeyStore(db.engine))
         try:
             encryptor.warm_up([*db.session.scalars(select(Merchant.id)), None])
