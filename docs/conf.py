@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
+logging.getLogger("pynamodb").setLevel(logging.WARNING)  # it tells where its settings are from, when it is imported
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "integrations"), str(ROOT / "docs" / "_ext")]
 
@@ -30,7 +32,7 @@ nitpick_ignore_regex = [("py:.*", r"(?!fieldcrypt).*"), ("py:.*", r".*\.(_\w+|[A
 suppress_warnings = ["ref.python"]  # two classes of one name, as an annotation has it: the first one is meant
 
 autodoc_mock_imports = [
-    *("pyspark", "asherah", "sqlalchemy_utils", "dynamodb_encryption_sdk"),
+    *("moto", "pytest", "werkzeug", "pyspark", "asherah", "sqlalchemy_utils", "dynamodb_encryption_sdk"),
     *("aws_encryption_sdk", "aws_cryptographic_material_providers"),
 ]
 autodoc_typehints_format = "short"

@@ -36,7 +36,9 @@ def _import(app: Sphinx) -> None:
     """Import all doors once, with stand-ins for what need not be installed to write documentation."""
     with mock(app.config.autodoc_mock_imports):
         for door in doors():
-            importlib.import_module(door)
+            module = importlib.import_module(door)
+            for name in module.__all__:
+                getattr(module, name)  # which may be imported only now
 
 
 @cache
@@ -59,7 +61,7 @@ def homes() -> dict[int, str]:
         module = importlib.import_module(door)
         for name in module.__all__:
             thing = getattr(module, name)
-            if isinstance(thing, type) or inspect.isroutine(thing):
+            if isinstance(thing, type) or inspect.isfunction(inspect.unwrap(thing)):
                 found.setdefault(id(thing), f"{door}.{name}")
     return found
 
@@ -127,7 +129,7 @@ def _entry(door: str, name: str, thing: Any) -> list[str]:
         return [f"``{name}`` is :py:obj:`{home}`.", ""]
     if inspect.ismodule(thing):
         return [f".. autofunction:: {door}::{name}.{each}" for each in _functions(thing)] + [""]
-    if inspect.isfunction(thing):
+    if inspect.isfunction(inspect.unwrap(thing)):
         return [f".. autofunction:: {home}", ""]
     if not isinstance(thing, type):
         comment, value = described(importlib.import_module(door), name)

@@ -25,7 +25,8 @@ def contents(page: str) -> list[str]:
     """Return the pages in the tables of contents of one."""
     folder = Path(page).parent
     trees = re.findall(r"^```\{toctree\}\n(.*?)^```", (DOCS / f"{page}.md").read_text(), re.DOTALL | re.MULTILINE)
-    return [(folder / line).as_posix() for tree in trees for line in tree.splitlines() if line and line[0] != ":"]
+    lines = [line for tree in trees for line in tree.splitlines() if line and line[0] != ":"]
+    return [(folder / line.rpartition("<")[2].rstrip(">")).as_posix() for line in lines]
 
 
 def rows(text: str) -> set[str]:
