@@ -16,6 +16,7 @@ from tests.support.doubles import PATIENCE
 from tests.support.servers import until
 
 ROOT = Path(__file__).parents[2]
+_GRACE = 90.0  # seconds that a program may take to end: Celery's waits add up on a busy machine
 
 
 class Program:
@@ -54,15 +55,21 @@ class Program:
 
     def stop(self) -> None:
         """Ask it to end, as orchestrators do, and wait until it has."""
+        self._process.send_signal(signal.SIGTERM)
+        self.status = self._process.wait(_GRACE)
+        self._reader.join(PATIENCE)
+
+    def kill(self) -> None:
+        """End it, with its workers, unless it has ended."""
         if self.status is None:
-            self._process.send_signal(signal.SIGTERM)
+            os.killpg(self._process.pid, signal.SIGKILL)
             self.status = self._process.wait(PATIENCE)
             self._reader.join(PATIENCE)
 
 
 @contextmanager
 def running(module: str, *arguments: str, environment: Mapping[str, str]) -> Iterator[Program]:
-    """Run a module of Python as a program, and stop it at the end.
+    """Run a module of Python as a program, and kill it at the end, unless it was stopped.
 
     Args:
         module: such as "uvicorn".
@@ -75,13 +82,11 @@ def running(module: str, *arguments: str, environment: Mapping[str, str]) -> Ite
         stderr=subprocess.STDOUT,
         text=True,
         cwd=ROOT,
+        start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": "1", **environment},
     )
     program = Program(process)
     try:
         yield program
     finally:
-        try:
-            program.stop()
-        finally:
-            process.kill()
+        program.kill()

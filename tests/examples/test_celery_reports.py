@@ -87,6 +87,7 @@ def test_forked_workers_do_a_task_with_the_keys_that_their_parent_fetched(clinic
     with worker(clinic) as program:
         until(lambda: report_is_there(clinic), "the report")
         assert clinic.kms.requests - before == 1
+        program.stop()
     assert program.status == 0
     assert not [value for value in (NAME, DIAGNOSIS) if value in program.said]
 

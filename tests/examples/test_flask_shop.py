@@ -102,4 +102,5 @@ def test_forked_workers_of_gunicorn_read_with_the_keys_that_were_there_before_th
 
         until(both_answered, "both workers have answered")
         assert shop.kms.requests - before == 2  # a data key and an index key
+        server.stop()
     assert server.status == 0
