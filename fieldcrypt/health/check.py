@@ -10,11 +10,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from fieldcrypt import _system
-from fieldcrypt.errors import FieldcryptError, KeyProviderError, KeyShreddedError, KeyStoreError
+from fieldcrypt.errors import FieldcryptError
 from fieldcrypt.format.context import NoTenant
 from fieldcrypt.health.finding import Finding, Verdict
 from fieldcrypt.health.health import Health, HealthState
-from fieldcrypt.health.trial import Trial, try_store, try_stored_key, try_tenant, try_wrapping
+from fieldcrypt.health.trial import Failure, Trial, try_store, try_stored_key, try_tenant, try_wrapping
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.keys.record.record import check_tenant
@@ -134,7 +134,7 @@ def _remembered(keyring: Keyring, questions: Iterable[Hashable]) -> dict[Hashabl
     return {
         question: kept[0]
         for question, kept in found.items()
-        if kept is not None and kept[1] < (_BAD_FOR if kept[0].error else _GOOD_FOR)
+        if kept is not None and kept[1] < (_BAD_FOR if kept[0].failure else _GOOD_FOR)
     }
 
 
@@ -178,7 +178,7 @@ def _try(keyring: Keyring, inquiry: Inquiry, place: str, provider: KeyProvider |
         trials = list(try_stored_key(keyring.backend, provider, place, keyring.store, inquiry.owner))
     else:
         trials = list(try_wrapping(keyring.backend, provider, place, inquiry.owner))
-    failed = next((trial for trial in trials if trial.error is not None), None)
+    failed = next((trial for trial in trials if trial.failure is not None), None)
     seconds = sum(trial.finding.seconds or 0.0 for trial in trials)
     return failed or trials[-1]._replace(finding=trials[-1].finding._replace(seconds=seconds))
 
@@ -188,17 +188,18 @@ def _guarded(keyring: Keyring, place: str, work: Callable[[], Trial]) -> Trial:
     try:
         return keyring.events.watch(work)
     except FieldcryptError as error:  # of a lookup
-        return Trial(Finding(place, "lookup", Verdict.FAILED, str(error)), error)
+        return Trial(Finding(place, "lookup", Verdict.FAILED, str(error)), Failure.of(error))
     except Exception as error:  # noqa: BLE001 (whatever a key provider or a key store of others raises)
-        cause = KeyStoreError(f"it raised {type(error).__name__}, which is no error of fieldcrypt")
-        return Trial(Finding(place, "contract", Verdict.FAILED, str(cause), "see docs/guides/extending.md"), cause)
+        cause = f"it raised {type(error).__name__}, which is no error of fieldcrypt"
+        advice = "let it raise those that the contract has: docs/guides/extending.md"
+        return Trial(Finding(place, "contract", Verdict.FAILED, cause, advice), Failure.OUTAGE)
 
 
 def _findings(trials: Mapping[str, Trial | None], inquiry: Inquiry) -> Iterable[Finding]:
     late = f"no answer within {inquiry.deadline.total_seconds():g} s"
     for place, trial in trials.items():
         finding = Finding(place, "answers", Verdict.FAILED, late) if trial is None else trial.finding
-        if place != _WHOLE or len(_regions(trials)) == 0 or (trial is not None and trial.error is not None):
+        if place != _WHOLE or len(_regions(trials)) == 0 or (trial is not None and trial.failure is not None):
             yield finding  # of all together only what the regions do not show
 
 
@@ -210,7 +211,7 @@ def _state(keyring: Keyring, inquiry: Inquiry, trials: Mapping[str, Trial | None
     regions = _regions(trials)
     stores = [trial for place, trial in trials.items() if place.startswith(_STORE)]
     whole = trials.get(_WHOLE) if _WHOLE in trials else regions[0]
-    if any(trial is not None and _is_decision(trial.error) for trial in (whole, *stores[:1])):
+    if any(trial is not None and trial.failure is Failure.DECISION for trial in (whole, *stores[:1])):
         return HealthState.FAILING
     # What all regions do together may take longer than a probe waits, if the first of them hangs.
     provider_works = _works(whole) or (whole is None and any(map(_works, regions)))
@@ -221,13 +222,4 @@ def _state(keyring: Keyring, inquiry: Inquiry, trials: Mapping[str, Trial | None
 
 
 def _works(trial: Trial | None) -> bool:
-    return trial is not None and trial.error is None
-
-
-def _is_decision(error: FieldcryptError | None) -> bool:
-    """Return True for a failure that ends live keys, or that waiting does not cure."""
-    if error is None or isinstance(error, KeyShreddedError):
-        return error is not None
-    if isinstance(error, KeyStoreError):
-        return False
-    return not (isinstance(error, KeyProviderError) and error.retryable)
+    return trial is not None and trial.failure is None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
 from fieldcrypt import _system
 from fieldcrypt.backends import Backend
-from fieldcrypt.errors import FieldcryptError, KeyNotFoundError
+from fieldcrypt.errors import FieldcryptError, KeyNotFoundError, KeyProviderError, KeyShreddedError, KeyStoreError
 from fieldcrypt.format.envelope import KEY_ID_SIZE
 from fieldcrypt.health.causes import explain
 from fieldcrypt.health.finding import Finding, Verdict
@@ -17,18 +18,32 @@ from fieldcrypt.keys.record.record import KeyRecord, Purpose, wrap_context
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 
-__all__ = ["STORE_AWAY", "Trial", "try_stored_key", "try_store", "try_tenant", "try_wrapping"]
+__all__ = ["STORE_AWAY", "Failure", "Trial", "try_stored_key", "try_store", "try_tenant", "try_wrapping"]
 
 STORE_AWAY = "check the database, or the file and its volume, and the permissions"
 
 T = TypeVar("T")
 
 
+class Failure(enum.Enum):
+    """Why something does not work."""
+
+    OUTAGE = "outage"  # live keys go on
+    DECISION = "decision"  # live keys end, or waiting does not help
+
+    @classmethod
+    def of(cls, error: FieldcryptError) -> Failure:
+        """Return which one an error is."""
+        if isinstance(error, KeyStoreError):
+            return cls.DECISION if isinstance(error, KeyShreddedError) else cls.OUTAGE
+        return cls.OUTAGE if isinstance(error, KeyProviderError) and error.retryable else cls.DECISION
+
+
 class Trial(NamedTuple):
-    """What was tried out, and the error, if it failed."""
+    """What was tried out, and how it failed. Without the error itself, whose traceback holds a data key."""
 
     finding: Finding
-    error: FieldcryptError | None = None
+    failure: Failure | None = None
 
 
 def try_wrapping(backend: Backend, provider: KeyProvider, place: str, tenant: str | None) -> Iterator[Trial]:
@@ -82,7 +97,9 @@ def try_tenant(store: KeyStore, place: str, tenant: str) -> Trial:
     for entry in found or ():
         if isinstance(entry, Tombstone):
             error = entry.tenant_error()
-            return Trial(Finding(place, "read", Verdict.FAILED, str(error), "nothing, if it was meant"), error)
+            return Trial(
+                Finding(place, "read", Verdict.FAILED, str(error), "nothing, if it was meant"), Failure.DECISION
+            )
     return trial
 
 
@@ -92,6 +109,6 @@ def _tried(place: str, check: str, work: Callable[[], T], advice: str | None = N
         result = work()
     except FieldcryptError as error:
         cause, usual = (str(error), advice) if advice is not None else explain(error)
-        return None, Trial(Finding(place, check, Verdict.FAILED, cause, usual), error)
+        return None, Trial(Finding(place, check, Verdict.FAILED, cause, usual), Failure.of(error))
     seconds = _system.monotonic() - began
     return result, Trial(Finding(place, check, Verdict.OK, f"{1000 * seconds:.0f} ms", seconds=seconds))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Thread
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -37,6 +40,7 @@ from tests.support.doubles import (
     outage,
     refusal,
     store_outage,
+    until_idle,
     until_waiting,
 )
 from tests.support.encryptors import new_encryptor
@@ -343,6 +347,40 @@ class TestWithoutKeys:
         for health in (keyless.check(), asyncio.run(keyless.check_async())):
             assert not health.ready
             assert "configure" in str(health)
+
+
+def test_no_answer_that_is_kept_holds_a_key() -> None:
+    """Nor a traceback, in whose frames the data key is that was tried out."""
+
+    class Seen(CountingProvider):
+        tried: list[bytes] = []  # noqa: RUF012 (of one test)
+
+        def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
+            self.tried.append(data_key)
+            raise outage()
+
+    provider = Seen()
+    encryptor = Encryptor(provider, MemoryKeyStore())
+    assert not encryptor.check(LONG).ready
+    until_idle()
+    gc.collect()
+    held = [each for each in gc.get_referrers(provider.tried[0]) if each is not provider.tried]
+    assert not [each for each in held if not isinstance(each, FrameType) or each.f_code.co_filename != __file__]
+
+
+def test_it_works_after_a_fork() -> None:
+    """A child has none of the threads that its parent was waiting for."""
+    encryptor = new_encryptor()
+    encryptor.check()
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(write, str(encryptor.check(LONG, probe=True)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 100) == b"ok"
+    os.close(read)
+    os.close(write)
 
 
 def test_json_has_no_causes(provider: CountingProvider) -> None:

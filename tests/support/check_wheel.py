@@ -62,6 +62,14 @@ with Session(engine) as session:
     session.commit()
     assert session.scalars(select(Patient).where(Patient.ssn == "078-05-1120")).one().ssn == "078-05-1120"
 print("wrote, searched and read a column")
+
+from fieldcrypt.settings import Settings
+
+database = "sql:sqlite:///keys.db"
+key = "awskms:arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+for provider, store in (("local:local.key?create=true", database), (key, "dynamodb:data-keys"), (key, "memory:")):
+    Settings(provider, store).configure(Encryptor())
+print("found the schemes of settings")
 """
 
 
