@@ -108,11 +108,11 @@ def _note_natively(stack: ExitStack, note: Note) -> None:
         self._cache.drop(data[PREFIX])
         return made
 
-    def opened(self: NativeReaders, *args: Any) -> bytes | None:
-        plaintext = open_(self, *args)
+    def opened(self: NativeReaders, *args: Any) -> tuple[Any, bytes | None]:
+        made, plaintext = open_(self, *args)
         if plaintext is not None:
             note(plaintext)
-        return plaintext
+        return made, plaintext
 
     replace(stack, NativeWriters, "_prepare", writer)
     replace(stack, NativeWriters, "seal", _sealing(NativeWriters.seal, note))
