@@ -19,7 +19,7 @@ from tests.support.wiretap import Secrets
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FILES = {"tutorial.md"}  # whose blocks are files of one project: see test_tutorial.py
+FILES = {"tutorial.md", "testing.md"}  # whose blocks are files of one project: see test_tutorial.py, and tests/testing
 IN_THE_CLEAR = {  # what a table has before it is encrypted
     "migration-dynamodb.md": [f"078-05-{number}" for number in range(1120, 1140)] + ["north-4", "ward"],
 }

@@ -89,6 +89,12 @@ def main() -> None:
         subprocess.run([python, "-m", "pip", "--quiet", "install", f"{wheel}[all,demo]"], check=True)
         for check in (CHECK, USE):
             subprocess.run([python, "-I", "-c", check], check=True, cwd=directory)
+        subprocess.run([python, "-m", "pip", "--quiet", "install", "pytest"], check=True)
+        fixtures = [str(python), "-I", "-m", "pytest", "--fixtures", "-p", "no:cacheprovider", directory]
+        found = subprocess.run(fixtures, capture_output=True, text=True, cwd=directory).stdout
+        if "fieldcrypt_keys" not in found:
+            sys.exit(f"pytest does not find the plugin by itself:\n{found}")
+        print("pytest found the fixtures")
 
 
 if __name__ == "__main__":
