@@ -73,9 +73,12 @@ def _result(row: Row) -> tuple[bool, str]:
         return False, f"there is no Python {row.python} here"
     tests = [f"tests/{name}" for name in TESTS]
     command: list[str | Path] = [python, "-m", "pytest", "--without-servers", "-p", "no:cacheprovider", *tests]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    print(ran.stdout, ran.stderr, flush=True)
-    return ran.returncode != 0, f"{_versions(python)}: {_counts(ran.stdout)}"
+    lines: list[str] = []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            lines.append(line)
+    return process.returncode != 0, f"{_versions(python)}: {_counts(lines)}"
 
 
 def _python(row: Row) -> Path | None:
@@ -116,11 +119,9 @@ def _versions(python: Path) -> str:
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _counts(output: str) -> str:
+def _counts(lines: Sequence[str]) -> str:
     """What pytest counted, in the last line that counts."""
-    counted = [
-        COUNTS.findall(line) for line in output.splitlines() if re.search(r"\b(passed|failed|errors?)\b.* in ", line)
-    ]
+    counted = [COUNTS.findall(line) for line in lines if re.search(r"\b(passed|failed|errors?)\b.* in ", line)]
     return ", ".join(f"{number} {what}" for number, what in counted[-1]) if counted else "pytest did not run"
 
 
