@@ -54,7 +54,7 @@ class Template:
             if parameter["Type"] == "CommaDelimitedList" and isinstance(self._values[name], str):
                 self._values[name] = self._values[name].split(",")
         self._values |= {"AWS::Partition": "aws", "AWS::AccountId": account, "AWS::Region": "us-east-1"}
-        self._conditions = {name: self._of(condition) for name, condition in document["Conditions"].items()}
+        self._conditions = {name: self._of(condition) for name, condition in document.get("Conditions", {}).items()}
         self.resources: dict[str, Any] = self._of(document["Resources"])
 
     def _of(self, node: Any) -> Any:
