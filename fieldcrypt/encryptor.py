@@ -321,8 +321,8 @@ class Encryptor:
                 an Enum with few members would reveal the values (see `accept_low_cardinality`).
             tag_size: 1 to 32 bytes. Less than 16 makes different values share tags, on purpose: see `plan_tags`.
             normaliser: what to do with values before they are compared: "nfkc", "casefold" or "digits" (see
-                `fieldcrypt.normalisers`), or a function of one value that returns one of the same type: a function of
-                a module, if the index is to be pickled. If it changes, all rows have to be tagged again.
+                `fieldcrypt.normalisers`), or a function of one value that returns one of the same type. If the index
+                is to be pickled, it has to be a function of a module. If it changes, all rows have to be tagged again.
             accept_low_cardinality: make tags of a bool or a small Enum nevertheless.
             offload: as for `field`.
             per_tenant: False to tag the values of all tenants under the index key of no tenant, so that they can be
@@ -330,8 +330,8 @@ class Encryptor:
             accept_default_key: do so even for tenants with wrapping keys of their own, who then cannot control who
                 makes their tags: the index key of no tenant is wrapped under the default.
             path: of values that are nested in their record (SPEC section 2): the path. See `ProtectedRecord`.
-            rotates: False for tags that can never be made again, such as those in keys of items: they stay under the
-                first of a tenant's index keys, however many follow it, and it is an error if that has been retired.
+            rotates: False for tags that can never be made again, such as those in keys of items. They stay under the
+                first of a tenant's index keys, however many follow it. It is an error if that has been retired.
 
         Raises:
             TypeError: there are no tags of this type, or an argument is of a wrong type.
@@ -480,8 +480,10 @@ class Encryptor:
         return unconfigured(self._reason()) if self._keyring is None else await check_async(self._keyring, inquiry)
 
     def needs_reencrypt(self, data: bytes, *, tenant: str | NoTenant | None = None) -> bool:
-        """Return True if a value is under an old data key: one that is retired, that a newer one has followed, that was
-        made before the policy's `not_before`, or that came with the value, though there is a key store now.
+        """Return True if a value is under an old data key.
+
+        That is one that is retired, that a newer one has followed, or that was made before the policy's `not_before`.
+        Where there is a key store, so is one that came with the value.
 
         Where every process has data keys of its own (without a key store, or with a public key): one older than the
         policy's `rotate_after`. Makes no key, and asks the key store once per tenant, unless a new key is due.

@@ -106,9 +106,10 @@ def decrypt_column(
     Args:
         field: the field.
         column: of type binary.
-        type: of the result. Default: string, binary, int64, float64, bool, date32, time64, duration or uuid, as the
-            field's type has it; a timestamp in microseconds, in UTC if the values have time zones; a decimal as wide as
-            the values need. Say it where several columns must agree. It has to hold the values as they are.
+        type: of the result. By default it follows from the field's type: string, binary, int64, float64, bool, date32,
+            time64, duration or uuid. A timestamp is in microseconds, in UTC if the values have time zones, and a
+            decimal as wide as the values need. Say it where several columns must agree. It has to hold the values as
+            they are.
         tenant, row: as for `encrypt_column`. One tenant, or one per value, whose value it must be; `NO_TENANT` if all
             must be no tenant's. If None, values of any tenant are decrypted.
 

@@ -81,9 +81,9 @@ def decrypt_column(
 
     Args:
         field, column, tenant, row: as there.
-        type: of the result. Default: String, Binary, Int64, Float64, Boolean, Date, Time or Duration, as the field's
-            type has it; a Datetime in microseconds, in UTC if the values have time zones; a Decimal with as many digits
-            after the point as the values need. It has to hold the values as they are.
+        type: of the result. By default it follows from the field's type: String, Binary, Int64, Float64, Boolean, Date,
+            Time or Duration. A Datetime is in microseconds, in UTC if the values have time zones, and a Decimal has as
+            many digits after the point as the values need. It has to hold the values as they are.
 
     Returns:
         A column of that type, of the same name.

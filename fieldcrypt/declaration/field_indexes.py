@@ -121,7 +121,7 @@ class FieldIndexes:
 
         Args:
             question: with values of the field's type.
-            index: the companion, or name, of the index that is to answer it, if there are several; or the companion of
+            index: the companion, or name, of the index that is to answer it, if there are several. Or the companion of
                 a level that is to answer it alone, as each can: it has tags of all values that reach its level.
 
         Raises:
@@ -159,8 +159,8 @@ class Search:
 
     Attributes:
         how: the index's declaration.
-        is_exact: True if each row that has one of the tags is what was looked for; else values have to be compared
-            after decryption, so that nothing may be counted, changed or left out by the tags alone.
+        is_exact: True if each row that has one of the tags is what was looked for. Else values have to be compared
+            after decryption, and nothing may be counted, changed or left out by the tags alone.
         is_per_tenant: True if the tenant has to be named.
         companions: those in which there are tags to look for; knowing that takes no key.
     """

@@ -20,7 +20,7 @@ def check_together(name: str, hows: tuple[IndexedBy, ...]) -> None:
     """Refuse indexes of one field that are in each other's way.
 
     Raises:
-        ConfigurationError: two have a companion or a name in common, or one has the name of another one's part; or one
+        ConfigurationError: two have a companion or a name in common, or one has the name of another one's part. Or one
             has short or partitioned tags, which hide nothing because another one has whole tags of the same value, or
             of a finer one. Whole tags in partitions are enough: rows that share one have equal values, which links the
             partitions of the other.

@@ -1,7 +1,7 @@
 """Frequency matching: the most frequent tag is the most frequent value, and so on.
 
 Naveed, Kamara and Wright, "Inference Attacks on Property-Preserving Encrypted Databases", CCS 2015. Against partitions,
-whose number the attacker knows, each value counts as that many values with equal shares of its frequency: if counts are
+whose number the attacker knows, each value counts as that many values with equal shares of its frequency. If counts are
 spread at random, matching in order of size is the most likely assignment. Ties are broken by chance, and the result is
 what is to be expected.
 """

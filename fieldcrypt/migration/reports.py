@@ -43,7 +43,7 @@ class MigrationPlan(NamedTuple):
         left: how many were not seen although the database counts them, so that no step would reach them.
         passed_over: why rows do not belong to this migration, with their numbers: every step skips them.
         remarks: what to know before a backfill, although nothing prevents it: triggers, constraints and defaults of a
-            column that becomes ciphertext, or a newer data key that is waiting, so that it is too early to re-encrypt.
+            column that becomes ciphertext. Or a newer data key is waiting, so that it is too early to re-encrypt.
         stale_seals: how many have no seal, or not one as it is declared now.
     """
 

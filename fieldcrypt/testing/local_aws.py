@@ -33,8 +33,8 @@ class LocalAws:
 
     Args:
         regions: the regions to run; the first is where keys are made.
-        isolated: run every region in a process of its own, so that they share nothing but the material of the keys
-            that `create_key` made, neither state nor CPU time, and one of them can be killed.
+        isolated: run every region in a process of its own, so that one of them can be killed. They share the material
+            of the keys that `create_key` made, but neither state nor CPU time.
 
     Attributes:
         calls: answered requests so far, by (service, operation, region), of the clients made here:

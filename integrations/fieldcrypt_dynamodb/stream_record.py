@@ -30,8 +30,8 @@ def decrypt_stream_record(
 
     Args:
         record: from `get_records` of a dynamodbstreams client, or from an event of AWS Lambda, of Kinesis (its data
-            decoded) or of EventBridge Pipes; only the part `dynamodb` of such a record; or a line of an export to S3,
-                full or incremental. It is not changed.
+            decoded) or of EventBridge Pipes. Or only the part `dynamodb` of such a record, or a line of an export to
+            S3, full or incremental. It is not changed.
         table: the description. Which table the record is of is for the caller to know.
         to: the form of images and keys that are returned, as for `ProtectedTable.encrypt_item`; by default that in
             which they came: DynamoDB's own, with base64 text in place of bytes if the record has that.

@@ -66,10 +66,10 @@ def backfill(
 
     Raises:
         ConfigurationError, before anything is written: the table has no such column, so that another would stay
-            plaintext; one that is to be encrypted is to name directories too, or is not what `encrypt_column` returns;
-            the path has other files, or was written with other columns, fields, padding or readers, or under keys that
-            a field's key store does not have; two values of `by` would share a directory, or one would be read back
-            as another. And after a part: it has values that are not encrypted.
+            plaintext. A column that is to be encrypted is to name directories too, or is not what `encrypt_column`
+            returns. The path has other files, or was written with other columns, fields, padding or readers, or under
+            keys that a field's key store does not have. Two values of `by` would share a directory, or one would be
+            read back as another. And after a part: it has values that are not encrypted.
         MigrationError: of a part other rows were written than the table had at first. The next run writes it again.
         Else as the columns do when Spark runs them: the parts before are written.
     """

@@ -27,8 +27,8 @@ class KeyRow(NamedTuple):
     Attributes:
         key_id: 32 hexadecimal digits.
         entry: its entry in the key store.
-        use: `encrypts`, `waits` (to reach every region and process) or `decrypts`; of index keys `tags`, `waits`,
-            `searches` (for what was tagged under it) or `retired`; of either `too old` (made before the policy's
+        use: `encrypts`, `waits` (to reach every region and process) or `decrypts`. Of index keys `tags`, `waits`,
+            `searches` (for what was tagged under it) or `retired`. Of either `too old` (made before the policy's
             `not_before`: only decrypts, or is only searched for), `shredded` or `unreadable`. It follows the record,
             which is not verified.
         missing: names of wrapping keys under which it should be wrapped, but is not.

@@ -56,9 +56,8 @@ class StoredIndexKeys:
 
         Raises:
             KeyProviderError: a key cannot be unwrapped.
-            KeyStoreError: the key store cannot be used, or holds index keys none of which is authentic or active, or
-                many that are not, of which some are left for the next time; `KeyShreddedError` if the tenant was
-                shredded.
+            KeyStoreError: the key store cannot be used, or none of its index keys is authentic and active. Or many
+                are not, and some of them are left for the next time. `KeyShreddedError` if the tenant was shredded.
         """
         records = self._records.list(tenant, Purpose.BLIND_INDEX)
         if tenant in self._pinned:

@@ -31,8 +31,8 @@ _WRAPPED_SIZE = NONCE_SIZE + DATA_KEY_SIZE + TAG_SIZE
 class KeyProvider(Protocol):
     """Wraps data keys under wrapping keys, and unwraps them. Called from several threads at once.
 
-    A provider uses only wrapping keys that it was configured with: the name in a wrapped key is looked up among
-    them and never followed, because anyone who can write to the database can write a name.
+    A provider uses only wrapping keys that it was configured with. The name in a wrapped key is looked up among
+    them, and never followed: anyone who can write to the database can write a name.
 
     Your own providers derive from this class and define `wrap`, `unwrap` and `wrapping_keys`. What they have to keep,
     with code that runs, is in docs/guides/extending.md.

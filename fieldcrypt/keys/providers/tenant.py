@@ -29,7 +29,7 @@ Lookup = Callable[[str], KeyProvider | UseDefault]
 class TenantKeyProvider(KeyProvider):
     """Wraps each tenant's data keys under the tenant's own wrapping keys, or under the default's.
 
-    A tenant that owns a wrapping key can wrap under it, so it is an adversary to all others: a data key is opened only
+    A tenant that owns a wrapping key can wrap under it, so it is an adversary to all others. A data key is opened only
     with the key provider of the tenant that the *caller* names, and only if its record names that tenant too. Hence
     decrypting and searching name the tenant, or pass `NO_TENANT`. Data keys of no tenant are the default's.
 

@@ -121,7 +121,7 @@ class Portion:
 class Journal(Protocol):
     """How far the steps over one part are, written down in the database of its data.
 
-    At any time one of the steps that write (`WRITING`) has portions, of each part: `begin` refuses while another one
+    At any time one of the steps that write (`WRITING`) has portions, of each part. `begin` refuses while another one
     of them is at work (`at_work_error`), and `claim` looks again where two may have begun at once.
 
     Attributes:

@@ -99,9 +99,9 @@ class Source(Protocol):
     def problems(self, step: str) -> list[str]:
         """Return what prevents a step, in messages that say what to do; nothing has been written yet.
 
-        For the step "look" it is what keeps units from being looked at; for "plan" all that keeps a backfill from being
-        done. That is: what is missing or of another type than declared, keys that the store sorts otherwise than it
-        compares them, keys that are not unique, and whatever else could make a step miss units or meet others.
+        For the step "look" it is what keeps units from being looked at. For "plan" it is all that keeps a backfill from
+        being done: what is missing, is of another type than declared, or could make a step miss units or meet others.
+        Examples are keys that are not unique, and keys that the store sorts otherwise than it compares them.
         """
 
     @abstractmethod

@@ -1,9 +1,9 @@
 """Corrects moto's KMS where it differs from AWS in ways that matter to fieldcrypt.
 
-moto 5.2 cannot decrypt what a multi-Region key encrypted (its key ids are longer than its ciphertext format allows),
-lets disabled keys work, takes ARNs of other regions, treats RSA keys as symmetric ones, and makes replicas that share
-policy, aliases and rotation with their primary. Real ids are `mrk-` and 32 hexadecimal digits: with those, keys and
-their replicas decrypt one another's ciphertexts.
+moto 5.2 cannot decrypt what a multi-Region key encrypted, because its key ids are longer than its ciphertext format
+allows. It lets disabled keys work, takes ARNs of other regions, and treats RSA keys as symmetric ones. Its replicas
+share policy, aliases and rotation with their primary. Real ids are `mrk-` and 32 hexadecimal digits: with those, keys
+and their replicas decrypt one another's ciphertexts.
 
 What permissions come to: a statement of a key policy that denies an action to everyone (`"Principal": "*"`) and has no
 condition is enforced for Encrypt, Decrypt, DescribeKey, GetPublicKey and GetKeyRotationStatus. Nothing else is.

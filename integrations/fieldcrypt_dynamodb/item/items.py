@@ -180,8 +180,8 @@ class Items(Bindings):
             item: as it is stored.
             binding: what its values are bound to, if the item does not tell.
             whole: False if attributes may have been left out on purpose, so that the seal cannot be verified.
-            mark: put an `Unreadable` in place of a value that cannot be read; if the seal is broken, of all that it
-                covers or that is protected; if another scheme's item is refused, of all but key and tenant.
+            mark: put an `Unreadable` in place of a value that cannot be read. If the seal is broken, in place of all
+                that it covers or that is protected. If another scheme's item is refused, of all but key and tenant.
 
         Raises:
             DecryptionError: a value does not belong to this attribute, item or tenant; or the seal is broken.

@@ -77,7 +77,7 @@ class DynamoKeyStore:
         Such tables are replicated in the background, so that a value may be in a region before its key (see
         `KeyPolicy.replication_wait` and `KeyStoreChain`). A table of multi-Region strong consistency
         (`MultiRegionConsistency="STRONG"`) acknowledges a record when another region has it too, and reads what any
-        region acknowledged, at the price of slower first writes; it takes three regions, of which one may be a mere
+        region acknowledged, at the price of slower first writes. It takes three regions, of which one may be a mere
         witness, and has to be made so while it is empty. Make it yourself, if that is what you need: what exists is
         used as it is.
 

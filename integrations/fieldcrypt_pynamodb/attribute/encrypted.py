@@ -41,9 +41,9 @@ class EncryptedAttribute(EncryptedExpressions[T]):
     Whether it may be null, its default and its name in the item are those of the attribute inside. An absent value
     stays absent.
 
-    In a model that is decorated with `@encrypted` values are bound to their item, and to the field's name, which by
-    default is `table.attribute`, with the names that DynamoDB knows; `@encrypted(…, fields=…)` names the table once and
-    for all. In any other model they are bound to the field's name alone, which follows that of the table.
+    In a model that is decorated with `@encrypted`, values are bound to their item and to the field's name. By default
+    that is `table.attribute`, with the names that DynamoDB knows. `@encrypted(…, fields=…)` gives the table a permanent
+    name. In any other model they are bound to the field's name alone, which follows that of the table.
 
     Args:
         inner: the attribute as it would be without encryption, of any kind but keys, versions, times to live and

@@ -49,8 +49,8 @@ def encrypted(
             a `BlindIndexAttribute`.
 
     Raises:
-        ConfigurationError: the model has no key, or no such attribute; its protected attributes are declared so that
-            they could not be bound to items; or the logical name is that of another table, and not both have tenants.
+        ConfigurationError: the model has no key, or no such attribute. Its protected attributes are declared so that
+            they could not be bound to items. Or the logical name is that of another table, and not both have tenants.
     """
     if encryptor is not None and not isinstance(encryptor, Encryptor):
         raise ConfigurationError(f"encrypted(encryptor, …): a {type(encryptor).__name__} is not an Encryptor")

@@ -25,8 +25,8 @@ def seal(model: type, values: Mapping[str, Any], *, defaults: bool = True) -> di
         model: a class that `encrypted` decorates.
         values: by attribute, the row's key and tenant among them.
         defaults: complete a new row, with the Python-side defaults of key, tenant and protected attributes. Without
-            them, and without all protected values, it is a row that stays where it is: what it is bound to is not
-            returned, apart from the primary key, for an UPDATE has it as a condition then.
+            them, and without all protected values, it is a row that stays where it is. Then what it is bound to is not
+            returned, apart from the primary key: an UPDATE has it as a condition.
 
     Raises:
         ConfigurationError: the class is not decorated.

@@ -1,7 +1,7 @@
 """Rows that a flush moves, or puts in place of deleted ones: it writes them whole, each statement a part.
 
 Where the tables of classes that inherit are joined, the statement that moves a row writes none of the values in the
-other table; and in a table that classes share, it writes nothing of the columns that other classes have.
+other table. In a table that classes share, it writes nothing of the columns that other classes have.
 """
 
 from __future__ import annotations

@@ -67,8 +67,8 @@ def encrypted(
             model has its tags. Members that are not encrypted are of the types of keys.
 
     Raises:
-        ConfigurationError: an attribute is missing, is made by the database, or is of a type that has no exact text; or
-            the logical name is that of another table, and not both have tenants; or a compound index is wrong.
+        ConfigurationError: an attribute is missing, is made by the database, or is of a type that has no exact text. Or
+            the logical name is that of another table, and not both have tenants. Or a compound index is wrong.
     """
     if encryptor is not None and not isinstance(encryptor, Encryptor):
         raise ConfigurationError(f"encrypted(encryptor, …) takes an Encryptor, not {type(encryptor).__name__}")

@@ -1,6 +1,6 @@
 """The types of keys and tenants: those whose values every database gives back exactly, and what they are made into.
 
-What is not listed is refused. The text that a value is bound to comes of what is returned here; so none of these rules
+What is not listed is refused. The text that a value is bound to comes of what is returned here. So none of these rules
 may ever return something else for a value that a released version bound, and that was read again.
 """
 

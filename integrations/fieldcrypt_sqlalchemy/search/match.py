@@ -61,8 +61,8 @@ def _inexact_error(search: Searched | None, why: str) -> ProtectedColumnError:
 
 
 class _TagsParameter(BindParameter[Any]):
-    """The tags to look for. They are its `value` as well, which is all that SQLAlchemy takes of a parameter where it
-    puts those of one statement into another that it has already: that of a loader option, or of a lambda.
+    """The tags to look for. They are its `value` as well. SQLAlchemy takes nothing else of a parameter where it puts
+    those of one statement into another that it has already: that of a loader option, or of a lambda.
     """
 
     inherit_cache = True

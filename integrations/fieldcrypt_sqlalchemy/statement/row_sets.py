@@ -1,7 +1,7 @@
 """Rows that the database compares as a whole: DISTINCT, UNION, INTERSECT, EXCEPT.
 
 Equal values have different ciphertexts. So rows with an encrypted column can be compared only if they have the key of
-its row as well: then a row is equal to itself, and any other row differs from it in the key already.
+its row as well. Then a row is equal to itself, and any other row differs from it in the key already.
 """
 
 from __future__ import annotations

@@ -46,9 +46,9 @@ class Conversion(NamedTuple):
 def conversion(inner: TypeEngine[Any]) -> Conversion:
     """Return the conversion of a SQLAlchemy type.
 
-    Values are taken as a database would take them where nothing is lost by it: an int for a Numeric or Float column,
-    an integer of numpy's for any of these, a bytearray for a LargeBinary one, a member of a StrEnum for a String one.
-    They come back as what the column is declared to hold. What would be rounded or guessed is a TypeError.
+    Values are taken as a database would take them where nothing is lost by it. So an int passes for a Numeric or Float
+    column, an integer of numpy's for any of these, a bytearray for a LargeBinary one, and a member of a StrEnum for a
+    String one. They come back as what the column is declared to hold. What would be rounded or guessed is a TypeError.
 
     Raises:
         ConfigurationError: values of the type have no exact encoding, or the database would have to compute them.
