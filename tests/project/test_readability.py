@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -73,7 +74,7 @@ def docstrings(path: Path) -> Iterator[str]:
             yield f"{text}\n\n" + re.sub(r"^ +", "", entries, flags=re.MULTILINE)
 
 
-def helps(command: typer.core.TyperCommand | typer.core.TyperGroup) -> Iterator[str]:
+def helps(command: Any) -> Iterator[str]:
     """Yield what a command, its options and the commands in it say of themselves."""
     yield command.help or ""
     yield from (getattr(option, "help", None) or "" for option in command.params)
