@@ -1,0 +1,1 @@
+"""A key provider for HashiCorp Vault: README.md says what to set up."""
