@@ -9,8 +9,8 @@ output "provider_url" {
 }
 
 output "store_url" {
-  description = "FIELDCRYPT_STORE. null if the key store is in a SQL database."
-  value       = var.table_name == null ? null : "dynamodb:${var.table_name}"
+  description = "FIELDCRYPT_STORE, with the regions in the same order. null if the key store is in a SQL database."
+  value       = var.table_name == null ? null : "dynamodb:${var.table_name}?regions=${join(",", concat([var.region], sort(var.replica_regions)))}"
 }
 
 output "iam_policies" {
