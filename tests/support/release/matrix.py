@@ -10,6 +10,7 @@ moto, but neither PostgreSQL, MariaDB nor ministack: what needs those runs in `m
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 ENVIRONMENTS = ROOT / ".venv" / "matrix"
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
 UV = Path(sys.executable).parent / "uv"  # of the environment that this runs in
 LOWEST = "3.11"
 
@@ -83,7 +85,7 @@ def _result(row: Row) -> tuple[bool, str]:
 
 def _python(row: Row) -> Path | None:
     """Make the environment of a row; None if its Python is not here."""
-    if subprocess.run([UV, "python", "find", row.python], capture_output=True).returncode:
+    if subprocess.run([UV, "python", "find", row.python], capture_output=True, env=_with_pyenv()).returncode:
         return None
     environment = ENVIRONMENTS / row.name
     _uv("venv", "--quiet", "--clear", "--python", row.python, environment)
@@ -126,7 +128,15 @@ def _counts(lines: Sequence[str]) -> str:
 
 
 def _uv(*arguments: str | Path) -> str:
-    return subprocess.run([UV, *arguments], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(
+        [UV, *arguments], cwd=ROOT, env=_with_pyenv(), check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
+def _with_pyenv() -> dict[str, str]:
+    """All Pythons of pyenv on the PATH, of which it shows but one by itself."""
+    pythons = map(str, sorted(PYENV.glob("versions/*/bin")))
+    return os.environ | {"PATH": os.pathsep.join([*pythons, os.environ["PATH"]])}
 
 
 if __name__ == "__main__":
