@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from threading import Condition
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from fieldcrypt import _system
 
@@ -14,6 +14,7 @@ __all__ = ["Answers"]
 _MOST = 1000  # answers that are kept; the oldest are forgotten first
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Answers(Generic[T]):
@@ -33,6 +34,7 @@ class Answers(Generic[T]):
         """Start without threads; also in a forked child, which has none."""
         self._changed = Condition()
         self._asked: set[Hashable] = set()
+        self._sharing: dict[Hashable, list[Callable[[Any], object]]] = {}
 
     def recent(self, question: Hashable) -> tuple[T, float] | None:
         """Return the last answer to a question and its age in seconds, or None."""
@@ -64,6 +66,42 @@ class Answers(Generic[T]):
                 max(0.0, end - _system.monotonic()),
             )
             return {question: self._kept[question][0] for question in questions if answered(question)}
+
+    def share(self, name: Hashable, work: Callable[[], R], tell: Callable[[R | BaseException], object]) -> None:
+        """Have work done in a thread, or, if work of that name is being done, share what comes of it. It is not kept.
+
+        For event loops, which a thread for each of a thousand waiting callers would hold up.
+
+        Args:
+            name: of the work.
+            work: what to do; it may ask.
+            tell: called in the thread, with what `work` returned or raised. It raises nothing itself.
+        """
+        with self._changed:
+            if name in self._sharing:
+                self._sharing[name].append(tell)
+                return
+            told = self._sharing[name] = [tell]
+        changed, sharing = self._changed, self._sharing  # a child that is forked meanwhile has others
+
+        def end(outcome: R | BaseException) -> None:
+            with changed:
+                del sharing[name]
+            for each in told:
+                each(outcome)
+
+        def run() -> None:
+            outcome: R | BaseException
+            try:
+                outcome = work()
+            except BaseException as error:  # noqa: BLE001 (those who wait must hear of it, whatever it is)
+                outcome = error
+            end(outcome)
+
+        try:
+            _system.start_thread(run)
+        except RuntimeError as error:  # at the end of the process
+            end(error)
 
     def _start(self, question: Hashable, work: Callable[[], T]) -> None:
         changed, asked = self._changed, self._asked  # a child that is forked meanwhile has others

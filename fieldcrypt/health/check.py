@@ -14,7 +14,7 @@ from fieldcrypt.errors import FieldcryptError
 from fieldcrypt.format.context import NoTenant
 from fieldcrypt.health.finding import Finding, Verdict
 from fieldcrypt.health.health import Health, HealthState
-from fieldcrypt.health.trial import Failure, Trial, try_store, try_stored_key, try_tenant, try_wrapping
+from fieldcrypt.health.trial import CONTRACT, Failure, Trial, try_store, try_stored_key, try_tenant, try_wrapping
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.keys.record.record import check_tenant
@@ -74,23 +74,29 @@ def check(keyring: Keyring, inquiry: Inquiry) -> Health:
 
 
 async def check_async(keyring: Keyring, inquiry: Inquiry) -> Health:
-    """Do what `check` does, in a thread if it has to wait: one of its own, for those of the loop may all be busy."""
+    """Do what `check` does, in a thread if it has to wait: not one of the loop's, for those may all be busy.
+
+    Callers with the same inquiry share that thread, and its deadline: probes keep coming during an outage.
+    """
     known = _known(keyring, inquiry)
     if known is not None:
         return known
     loop = asyncio.get_running_loop()
     result: asyncio.Future[Health] = loop.create_future()
 
-    def settle(health: Health) -> None:
-        if not result.done():  # the caller may have given up
-            result.set_result(health)
+    def settle(outcome: Health | BaseException) -> None:
+        if result.done():  # the caller may have given up
+            return
+        if isinstance(outcome, BaseException):
+            result.set_exception(outcome)
+        else:
+            result.set_result(outcome)
 
-    def work() -> None:
-        health = _tried_out(keyring, inquiry)
+    def tell(outcome: Health | BaseException) -> None:
         with suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(settle, health)
+            loop.call_soon_threadsafe(settle, outcome)
 
-    _system.start_thread(work)
+    keyring.answers.share(inquiry, partial(_tried_out, keyring, inquiry), tell)
     return await result
 
 
@@ -142,8 +148,12 @@ def _of_provider(keyring: Keyring, inquiry: Inquiry) -> dict[str, Callable[[], T
     """Return what to try out of the key provider: each region, and, where there are several, all of them together."""
     if keyring.provider.by_tenant and inquiry.owner is not None:  # looking it up may take as long as anything else
         return {_WHOLE: partial(_guarded, keyring, _WHOLE, lambda: _try(keyring, inquiry, _WHOLE, None))}
-    provider = keyring.provider.for_tenant(None)
-    regions, connections = provider.regions(), dict[Any, Any]()
+    provider, connections = keyring.provider.for_tenant(None), dict[Any, Any]()
+    try:
+        regions = provider.regions()
+    except Exception as error:  # noqa: BLE001 (boto3 without the profile that is configured, or somebody's provider)
+        trial = _raised(_WHOLE, "regions", error)
+        return {_WHOLE: lambda: trial}
     places: dict[str, KeyProvider] = {} if len(regions) == 1 else {_WHOLE: provider}
     for place, there in {**regions, **places}.items():
         there.share(connections)  # a client of its own would take longer to make than its call
@@ -187,12 +197,16 @@ def _guarded(keyring: Keyring, place: str, work: Callable[[], Trial]) -> Trial:
     """Return what `work` returns, or what is wrong with it: no thread may end without an answer."""
     try:
         return keyring.events.watch(work)
-    except FieldcryptError as error:  # of a lookup
-        return Trial(Finding(place, "lookup", Verdict.FAILED, str(error)), Failure.of(error))
     except Exception as error:  # noqa: BLE001 (whatever a key provider or a key store of others raises)
-        cause = f"it raised {type(error).__name__}, which is no error of fieldcrypt"
-        advice = "let it raise those that the contract has: docs/guides/extending.md"
-        return Trial(Finding(place, "contract", Verdict.FAILED, cause, advice), Failure.OUTAGE)
+        return _raised(place, "lookup", error)
+
+
+def _raised(place: str, check: str, error: Exception) -> Trial:
+    """Return the failure of a check that raised an error."""
+    if isinstance(error, FieldcryptError):
+        return Trial(Finding(place, check, Verdict.FAILED, str(error)), Failure.of(error))
+    cause = f"it raised {type(error).__name__}, which is no error of fieldcrypt"
+    return Trial(Finding(place, "contract", Verdict.FAILED, cause, CONTRACT), Failure.OUTAGE)
 
 
 def _findings(trials: Mapping[str, Trial | None], inquiry: Inquiry) -> Iterable[Finding]:

@@ -18,8 +18,9 @@ from fieldcrypt.keys.record.record import KeyRecord, Purpose, wrap_context
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 
-__all__ = ["STORE_AWAY", "Failure", "Trial", "try_stored_key", "try_store", "try_tenant", "try_wrapping"]
+__all__ = ["CONTRACT", "STORE_AWAY", "Failure", "Trial", "try_stored_key", "try_store", "try_tenant", "try_wrapping"]
 
+CONTRACT = "have the key provider do what the contract says: docs/guides/extending.md"
 STORE_AWAY = "check the database, or the file and its volume, and the permissions"
 
 T = TypeVar("T")
@@ -56,7 +57,11 @@ def try_wrapping(backend: Backend, provider: KeyProvider, place: str, tenant: st
     wraps, trial = _tried(place, "wrap", lambda: provider.wrap(data_key.secret, context))
     yield trial
     if wraps is not None and not provider.write_only:
-        yield _tried(place, "unwrap", lambda: provider.unwrap(wraps, context))[1]
+        same, trial = _tried(place, "unwrap", lambda: provider.unwrap(wraps, context) == data_key.secret)
+        if same is False:
+            cause = "it returned another data key than the one that was wrapped"
+            trial = Trial(Finding(place, "unwrap", Verdict.FAILED, cause, CONTRACT), Failure.DECISION)
+        yield trial
 
 
 def try_stored_key(

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Thread
+from threading import Thread, active_count
 from types import FrameType
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 
 from fieldcrypt import (
     NO_TENANT,
+    ConfigurationError,
     Encryptor,
     Health,
     HealthState,
@@ -30,6 +31,7 @@ from fieldcrypt import (
     Verdict,
     WrappedKey,
 )
+from fieldcrypt._base.answers import Answers
 from tests.conftest import Clock
 from tests.support.doubles import (
     PATIENCE,
@@ -258,6 +260,29 @@ class TestRoles:
         assert not encryptor.check(tenant="clinic-7").ready
         assert "cannot be looked up" in str(encryptor.check(tenant="typo"))
 
+    @pytest.mark.parametrize("error", [ConfigurationError("no such profile"), LookupError("secret")])
+    def test_regions_that_cannot_be_told(self, error: Exception, rows: RowStore) -> None:
+        """As with a profile that boto3 does not have. The loop gets an answer too, and does not wait forever."""
+
+        class Unconfigured(LocalKeyProvider):
+            def regions(self) -> Mapping[str, KeyProvider]:
+                raise error
+
+        encryptor = Encryptor(Unconfigured(bytes(32)), rows)
+        for health in (encryptor.check(), asyncio.run(asyncio.wait_for(encryptor.check_async(), PATIENCE))):
+            assert (health.state, failed(health)) == (HealthState.FAILING, ["key provider"])
+            assert "secret" not in str(health)
+
+    def test_a_key_provider_that_unwraps_something_else(self, rows: RowStore) -> None:
+        """It answers, but nothing that it wraps could ever be read."""
+
+        class Wrong(LocalKeyProvider):
+            def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
+                return bytes(32)
+
+        health = Encryptor(Wrong(bytes(32)), rows).check()
+        assert (health.state, failed(health)) == (HealthState.FAILING, ["Wrong"])
+
 
 class TestManyAtOnce:
     def test_they_make_one_call(self, encryptor: Encryptor, provider: CountingProvider) -> None:
@@ -319,6 +344,31 @@ class TestAsync:
                 await busy
 
         assert asyncio.run(probe()).ready
+
+    def test_many_share_a_thread(self, encryptor: Encryptor, provider: CountingProvider) -> None:
+        """Anyone may call the endpoint of a probe, also a thousand times while a key service hangs."""
+        toll = Toll()
+        provider.before_wrap = toll.wait
+
+        async def probe() -> list[Health]:
+            before = active_count()
+            probes = [asyncio.ensure_future(encryptor.check_async(LONG)) for _ in range(100)]
+            await asyncio.sleep(0)
+            toll.until_reached()
+            assert active_count() <= before + 3  # of the inquiry, the key provider and the key store
+            toll.open()
+            return await asyncio.gather(*probes)
+
+        assert all(health.ready for health in asyncio.run(probe()))
+        assert provider.wraps == 1
+
+    def test_what_goes_wrong_is_not_waited_for(self, encryptor: Encryptor, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An error in the thread is one of the caller, and the next one tries again."""
+        with monkeypatch.context() as patch:
+            patch.setattr(Answers, "ask", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                asyncio.run(asyncio.wait_for(encryptor.check_async(), PATIENCE))
+        assert asyncio.run(encryptor.check_async(LONG)).ready
 
     def test_a_caller_may_give_up(self, encryptor: Encryptor, provider: CountingProvider) -> None:
         """And close its loop, before there is an answer."""
