@@ -110,6 +110,18 @@ class TestDrill:
         assert restored()["added"] == 1
         assert [entry.state for _, entry in restart().data_keys.entries()] == [KeyState.RETIRED]
 
+    @pytest.mark.parametrize("older_first", [True, False])
+    def test_several_exports_in_one_file(
+        self, application: Any, restored: Any, restart: Any, older_first: bool
+    ) -> None:
+        """A data key that was retired between them is retired."""
+        (record,) = application.encryptor.store.list("a")
+        lines = [line_of(record), line_of(record._replace(state=KeyState.RETIRED))]
+        write(lines if older_first else lines[::-1])
+        lose()
+        assert (found := restored())["added"] == found["present"] == 1
+        assert [entry.state for _, entry in restart().data_keys.entries()] == [KeyState.RETIRED]
+
 
 class TestShredding:
     def test_an_old_backup_brings_no_shredded_key_back(self, run: Run, application: Any, restored: Any) -> None:
@@ -190,7 +202,9 @@ class TestAttacks:
         found = restored()
         assert (found["added"], list(found["unreadable"]), found["code"]) == (1, ["line 1"], 1)
 
-    @pytest.mark.parametrize("text", ["", "[]", "7", "{}", "{", '"x"', "null", '{"key_id": 7}'])
+    @pytest.mark.parametrize(
+        "text", ["", "[]", "7", "{}", "{", '"x"', "null", '{"key_id": 7}', "[" * 100_000], ids=lambda text: text[:20]
+    )
     def test_what_is_no_line_at_all(self, application: Any, restored: Any, text: str) -> None:
         """Likewise."""
         Path("keys.jsonl").write_text(f"{text}\n")
@@ -212,6 +226,14 @@ class TestAttacks:
         assert found["code"] == 1
         kept = [entry for _, entry in application.fresh.data_keys.entries()]
         assert not any(isinstance(entry, Tombstone) for entry in kept)
+
+    def test_a_forged_tombstone_in_the_place_of_a_data_key(self, exported: Lines, restored: Any) -> None:
+        """Of a tenant that nobody has heard of: it does not keep another one's data key from coming back."""
+        key_id = exported[0]["key_id"]
+        stone = Tombstone(bytes.fromhex(key_id), Purpose.ENCRYPTION, 1_800_000_000, "nobody", 1_800_000_001, "eve", 1)
+        write([line_of(stone), *exported])
+        found = restored()
+        assert (found["added"], found["shredded"], list(found["failures"]), found["code"]) == (2, 0, [key_id], 1)
 
     def test_a_forged_tombstone_of_no_tenant(self, application: Any, restored: Any) -> None:
         """Whose keys cannot be shredded."""

@@ -79,7 +79,7 @@ def _read(file: Path) -> tuple[list[KeyRecord | Tombstone], dict[str, str]]:
             for number, line in enumerate(stream, 1):
                 try:
                     entries.append(entry_of(json.loads(line)))
-                except (ValueError, TypeError, LookupError, KeyStoreError):
+                except (ValueError, TypeError, LookupError, RecursionError, KeyStoreError):
                     unreadable[f"line {number}"] = "it is not what `fieldcrypt keys export` wrote"
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}", 2)

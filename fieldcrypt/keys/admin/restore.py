@@ -24,7 +24,7 @@ from fieldcrypt.format._text import tenant_text
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.data_key import DataKey
-from fieldcrypt.keys.record.record import KeyRecord
+from fieldcrypt.keys.record.record import KeyRecord, KeyState
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.progress import Meter, Progress
@@ -89,6 +89,7 @@ class Restoration:
         self._stopped: FieldcryptError | None = None
         self._shredded: set[str] = set()  # tenants, as the backup says
         self._disputed: set[str] = set()  # those of which it has data keys too
+        self._owners: dict[bytes, str | None] = {}  # of the data keys that it has
         self._tenants: dict[str, Sequence[KeyRecord | Tombstone]] = {}  # what the store has of each
         self._lock = Lock()
 
@@ -101,7 +102,8 @@ class Restoration:
 
         everything = list(entries)
         stones = [entry for entry in everything if isinstance(entry, Tombstone)]
-        records = [entry for entry in everything if isinstance(entry, KeyRecord)]
+        records = _restricted([entry for entry in everything if isinstance(entry, KeyRecord)])
+        self._owners = {record.key_id: record.tenant for record in records}
         self._shredded = {stone.tenant for stone in stones if stone.tenant is not None}
         self._disputed = self._shredded & {record.tenant for record in records}
         meter = Meter("restore", len(everything), on_progress=on_progress)
@@ -170,6 +172,12 @@ class Restoration:
                 "keys of it. If it was shredded, shred it again, or remove the lines of its data keys from the backup; "
                 "if not, the tombstone is forged, so remove its line"
             )
+        if stone.key_id in self._owners:
+            raise ConfigurationError(
+                f"it is a tombstone of {tenant_text(stone.tenant)}, shredded by {stone.by!r}, in the place of a data "
+                f"key of {tenant_text(self._owners[stone.key_id])} that the backup has too: it is forged, so remove "
+                "its line"
+            )
         return self._add(stone)
 
     def _add(self, entry: KeyRecord | Tombstone) -> _Outcome:
@@ -199,3 +207,11 @@ class Restoration:
         if tenant not in self._tenants:
             self._tenants[tenant] = self._store.list(tenant)
         return self._tenants[tenant]
+
+
+def _restricted(records: list[KeyRecord]) -> list[KeyRecord]:
+    """Return records, retired if they are retired anywhere: several exports may be in one file."""
+    retired = {record for record in records if record.state is KeyState.RETIRED}
+    return [
+        stricter if (stricter := record._replace(state=KeyState.RETIRED)) in retired else record for record in records
+    ]
