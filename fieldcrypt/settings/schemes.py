@@ -16,7 +16,8 @@ __all__ = ["KEY_PROVIDERS", "KEY_STORES", "make"]
 KEY_PROVIDERS = "fieldcrypt.key_providers"
 KEY_STORES = "fieldcrypt.key_stores"
 
-_PASSWORD = re.compile(r"//[^/?#]*?:([^/?#]+)@")
+# In front of a host, or in a parameter that is named like one.
+_PASSWORD = re.compile(r":(?://)?[^/?#]*?:([^/?#]+)@|[?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=([^&]+)", re.IGNORECASE)
 
 
 def make(group: str, url: str, variable: str) -> Any:
@@ -28,8 +29,8 @@ def make(group: str, url: str, variable: str) -> Any:
         variable: where it comes from, for messages.
 
     Raises:
-        ConfigurationError: no package, or more than one, has this scheme; a package that it needs is not installed; or
-            the URL is refused. No message shows its password.
+        ConfigurationError: no package, or more than one, has this scheme; a package that it needs is not installed, or
+            cannot be loaded; the URL is refused, or the function makes nothing of it. No message shows its password.
     """
     scheme = scheme_of(url)
     found = entry_points(group=group, name=scheme)
@@ -44,16 +45,20 @@ def make(group: str, url: str, variable: str) -> Any:
     (entry,) = found
     function = _loaded(entry, variable)
     try:
-        return function(url)
+        made = function(url)
     except (ConfigurationError, TypeError, ValueError) as error:
-        raise ConfigurationError(f"{variable} ({scheme}:): {_without_password(str(error), url)}") from None
+        raise ConfigurationError(f"{variable} ({scheme}:): {_without_passwords(str(error), url)}") from None
+    if made is None:  # without a key store, values would carry their data keys
+        raise ConfigurationError(f"{variable} ({scheme}:): {entry.value} returned None")
+    return made
 
 
-def _without_password(said: str, url: str) -> str:
-    """Return what a package of others said, without the password of the URL, encoded or not."""
-    found = _PASSWORD.search(url)
-    for secret in (found[1], unquote(found[1])) if found else ():
-        said = said.replace(secret, "…")
+def _without_passwords(said: str, url: str) -> str:
+    """Return what a package of others said, without the passwords of the URL, encoded or not."""
+    for found in _PASSWORD.finditer(url):
+        password = found[1] or found[2]
+        for secret in (password, unquote(password)):
+            said = said.replace(secret, "…")
     return said
 
 
@@ -64,4 +69,6 @@ def _loaded(entry: EntryPoint, variable: str) -> Callable[[str], Any]:
         raise ConfigurationError(
             f"{variable}: the scheme {entry.name}: needs a package that is not installed: {error.name}"
         ) from None
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"{variable}: the scheme {entry.name}: cannot be loaded: {error}") from None
     return function

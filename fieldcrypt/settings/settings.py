@@ -72,6 +72,13 @@ class Settings:
         Raises:
             ConfigurationError: a variable is missing, empty, malformed or misspelt. The message names it.
         """
+        try:
+            return cls._read(prefix)
+        except ConfigurationError as error:
+            raise error.with_traceback(None) from None  # whose frames hold URLs, and trackers of errors send locals
+
+    @classmethod
+    def _read(cls, prefix: str) -> Settings:
         found: dict[str, Any] = {}
         for name in (each.name for each in fields(cls) if each.init):
             text = os.environ.get(prefix + name.upper())
@@ -120,19 +127,30 @@ class Settings:
                 f"there is no key store: set {self._named('store')}, or pass store=; with {_NO_STORE} values carry "
                 "their data keys"
             )
-        provider: KeyProvider = make(KEY_PROVIDERS, self.provider, self._named("provider"))
-        if self.store is not None and self.store != _NO_STORE:
-            store = make(KEY_STORES, self.store, self._named("store"))
+        try:
+            provider: KeyProvider = make(KEY_PROVIDERS, self.provider, self._named("provider"))
+            if self.store is not None and self.store != _NO_STORE:
+                store = make(KEY_STORES, self.store, self._named("store"))
+        except ConfigurationError as error:
+            raise error.with_traceback(None) from None  # whose frames hold URLs, and trackers of errors send locals
         encryptor.configure(provider, store, self.policy, observer=observer)
 
     def _named(self, name: str) -> str:
         return f"{self._prefix}{name.upper()}" if self._prefix else name
 
     def __repr__(self) -> str:
-        shown = {name: f"{scheme_of(url)}:…" for name in ("provider", "store") if (url := getattr(self, name))}
+        shown = {name: _shown(url) for name in ("provider", "store") if (url := getattr(self, name))}
         limits = {name: getattr(self, name) for name in (*_TIMES, "not_before")}
         shown |= {name: repr(limit) for name, limit in limits.items() if limit is not None}
         return f"Settings({', '.join(f'{name}={text}' for name, text in shown.items())})"
+
+
+def _shown(url: object) -> str:
+    """Return the scheme of a URL, for a repr: also of what is none, which a tracker of errors may want to show."""
+    try:
+        return f"{scheme_of(url)}:…" if isinstance(url, str) else "…"
+    except ConfigurationError:
+        return "…"
 
 
 def _check_url(name: str, url: object) -> None:

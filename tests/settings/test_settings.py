@@ -251,6 +251,29 @@ class TestStores:
         for part in ("hunter", "2%40x", "2@x"):
             assert part not in said
 
+    def test_no_frame_of_a_refusal_holds_a_password(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Trackers of errors send the locals of each."""
+        monkeypatch.setenv("FIELDCRYPT_PROVIDER", "local:local.key")
+        monkeypatch.setenv("FIELDCRYPT_STORE", f"sql:nodialect://shop:{PASSWORD}@db/shop")
+        settings = Settings.from_environment()
+        monkeypatch.setenv("FIELDCRYPT_STORE", f"//{PASSWORD}")  # which is no URL
+        for refused in (Settings.from_environment, lambda: settings.configure(Encryptor())):
+            with pytest.raises(ConfigurationError) as caught:
+                refused()
+            frames = [entry.frame.f_locals for entry in caught.traceback[1:]]
+            assert frames
+            assert "hunter" not in repr(frames)
+
+    def test_no_repr_shows_a_password(self) -> None:
+        """Neither the store's, wherever in the URL it is, nor one of settings that are refused."""
+        store = configured(store=f"sql:postgresql+psycopg://shop:{PASSWORD}@db/shop?password={PASSWORD}").store
+        assert repr(store) == "SqlKeyStore('postgresql+psycopg://shop:***@db/shop', 'fieldcrypt_data_keys')"
+        refused = object.__new__(Settings)
+        for name in Settings.__dataclass_fields__:
+            object.__setattr__(refused, name, None)
+        object.__setattr__(refused, "provider", f"//{PASSWORD}")
+        assert repr(refused) == "Settings(provider=…)"
+
     @pytest.mark.parametrize(
         "store", ["memory:x", "memory:?a=b", "dynamodb:", "dynamodb:t?regions=,us-east-1", "file:"]
     )
@@ -283,13 +306,16 @@ class TestPackagesOfOthers:
             "    named.text('mount')\n"
             "    named.finish()\n"
             "    raise ValueError(f'{url} does not answer')\n"
+            "def nothing(url):\n"
+            "    return None\n"
         )
         info = tmp_path / "vaultkeys-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: vaultkeys\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text(
             "[fieldcrypt.key_providers]\nvault = vaultkeys:provider\nlocal = vaultkeys:provider\n"
-            "lost = nothing_here:f\n"
+            "lost = nothing_here:f\nold = vaultkeys:gone\n"
+            "[fieldcrypt.key_stores]\nvault = vaultkeys:nothing\n"
         )
         monkeypatch.syspath_prepend(str(tmp_path))
         return tmp_path
@@ -298,6 +324,24 @@ class TestPackagesOfOthers:
         """Its refusals are those of settings, without the password that it was called with."""
         said = refusal("vault://app:s3cret@vault.example.com?mount=x")
         assert said.startswith("provider (vault:): vault://app:…@vault.example.com")
+
+    @pytest.mark.parametrize(
+        "url",
+        ["vault://app:s3:cret@h", "vault:app:s3:cret@h", "vault:x?Password=s3:cret&mount=y", "vault:?token=s3%3Acret"],
+    )
+    def test_wherever_the_password_is(self, vault: Path, url: str) -> None:
+        """What a package of others says may have all of the URL in it."""
+        said = refusal(url)
+        assert "s3" not in said
+        assert "cret" not in said
+
+    def test_a_key_store_that_is_none_is_refused(self, vault: Path) -> None:
+        """Without one values would carry their data keys, which nobody has asked for."""
+        assert "vaultkeys:nothing returned None" in refusal(f"awskms:{ARN}", "vault:x")
+
+    def test_what_cannot_be_loaded_is_named(self, vault: Path) -> None:
+        """A package that has changed since its metadata were written."""
+        assert "the scheme old: cannot be loaded" in refusal("old:x")
 
     def test_it_cannot_take_over_a_scheme(self, vault: Path) -> None:
         """Which package makes the keys must not depend on the order of installation."""

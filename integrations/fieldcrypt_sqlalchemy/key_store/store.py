@@ -248,7 +248,8 @@ class SqlKeyStore:
         return SqlKeyStore, (self._make_engine, self.table.name, self.table.schema, *newer)
 
     def __repr__(self) -> str:
-        return f"SqlKeyStore({self._engine!r}, {self.table.fullname!r})"
+        shown = self._engine.url.set(query={})  # where a password may be, which SQLAlchemy would show
+        return f"SqlKeyStore({str(shown)!r}, {self.table.fullname!r})"
 
 
 def _checked(table: Table) -> Table:
