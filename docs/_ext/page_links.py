@@ -2,7 +2,7 @@
 
 A page of docs/ links to files, as GitHub shows them. Those at the top of the repository have a page of the site that
 includes them, so that there is one text of each; all other files stand in the repository. A page that is named without
-a link, as docs/guides/fields.md, gets one.
+a link, as docs/guides/fields.md, gets one. A link whose text is the name of a file shows the title of its page.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 REPOSITORY = "https://github.com/fieldcrypt/fieldcrypt/blob/main/"
@@ -25,6 +26,7 @@ INCLUDED = {
 }
 _CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)(#[^)\s]*)?(?=\))")
+_FILE = re.compile(r"[\w/-]+\.md|SPEC|SECURITY|CONTRIBUTING")
 _NAMED = re.compile(r"(?<![\w/\[(])(docs/[\w/-]+\.md|(?:SPEC|SECURITY|CONTRIBUTING)\.md)(?![\w\])])")
 
 
@@ -32,6 +34,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Rewrite pages and what they include before they are parsed."""
     app.connect("source-read", _read)
     app.connect("include-read", _include)
+    app.connect("doctree-resolved", _name_pages)
     return {"parallel_read_safe": True}
 
 
@@ -42,6 +45,16 @@ def _read(app: Sphinx, page: str, content: list[str]) -> None:
 def _include(app: Sphinx, path: Path, page: str, content: list[str]) -> None:
     source = (Path(app.srcdir) / path).resolve().relative_to(_root(app)).as_posix()
     content[0] = rewritten(content[0], source, _exists(app))
+
+
+def _name_pages(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Show readers of the site the titles of pages, where those of the repository see the names of files."""
+    for link in doctree.findall(nodes.reference):
+        file = link.get("refuri", "").partition("#")[0]
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(page), file)).removesuffix(".html")
+        if link.get("internal") and _FILE.fullmatch(link.astext()) and target in app.env.titles:
+            title = app.env.titles[target].astext().partition(":")[0]
+            link[:] = [nodes.inline("", title, classes=["doc"])]
 
 
 def _root(app: Sphinx) -> Path:
