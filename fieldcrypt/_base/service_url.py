@@ -137,7 +137,10 @@ def scheme_of(url: str) -> str:
     """
     found = _SCHEME.match(url)
     if found is None:
-        raise ConfigurationError("it is a URL that begins with a scheme in lower case, such as awskms: or dynamodb:")
+        raise ConfigurationError(
+            "it is a URL that begins with a scheme in lower case, such as awskms: or local: for a key provider, "
+            "and sql: or dynamodb: for a key store"
+        )
     return found[1]
 
 

@@ -36,8 +36,9 @@ def make(group: str, url: str, variable: str) -> Any:
     found = entry_points(group=group, name=scheme)
     if not found:
         known = ", ".join(sorted(f"{entry.name}:" for entry in entry_points(group=group)))
+        advice = "; a URL of SQLAlchemy comes after sql:" if group == KEY_STORES and "://" in url else ""
         raise ConfigurationError(
-            f"{variable}: no installed package has the scheme {scheme}: of {group}; known: {known}"
+            f"{variable}: no installed package has the scheme {scheme}: of {group}; known: {known}{advice}"
         )
     if len(found) > 1:
         packages = ", ".join(sorted(entry.value for entry in found))

@@ -87,7 +87,10 @@ class Settings:
         if prefix == _PREFIX:
             _check_spelling({each.name.upper() for each in fields(cls) if each.init})
         if "provider" not in found:
-            raise ConfigurationError(f"{prefix}PROVIDER is not set: it names the key provider, such as awskms:arn:…")
+            raise ConfigurationError(
+                f"{prefix}PROVIDER is not set: it names the key provider, such as awskms:arn:…, or for development "
+                "local:local.key?create=true"
+            )
         settings = cls(**found)
         object.__setattr__(settings, "_prefix", prefix)
         return settings
@@ -164,7 +167,7 @@ def _check_url(name: str, url: object) -> None:
 
 def _parsed(variable: str, name: str, text: str) -> Any:
     if not text:
-        raise ConfigurationError(f"{variable} is empty: unset it instead")
+        raise ConfigurationError(f"{variable} is empty: give it a value, or unset it")
     try:
         if name in _TIMES:
             return iso_duration(text)

@@ -78,7 +78,10 @@ class TestEnvironment:
     @pytest.mark.parametrize(
         ("variable", "text", "said"),
         [
-            ("FIELDCRYPT_PROVIDER", "", "is empty"),
+            ("FIELDCRYPT_PROVIDER", "", "is empty: give it a value"),
+            ("FIELDCRYPT_PROVIDER", "local.key", "local: for a key provider"),
+            ("FIELDCRYPT_PROVIDER", "local:missing.key", "local:…?create=true"),
+            ("FIELDCRYPT_STORE", "sqlite:///keys.sqlite", "a URL of SQLAlchemy comes after sql:"),
             ("FIELDCRYPT_PROVIDER", ARN, "has the scheme arn:"),
             ("FIELDCRYPT_STORE", "/var/keys.sqlite", "a scheme"),
             ("FIELDCRYPT_CACHE_TTL", "900", "PT15M"),
@@ -104,7 +107,7 @@ class TestEnvironment:
 
     def test_no_provider(self) -> None:
         """The variable that is missing is named."""
-        with pytest.raises(ConfigurationError, match="FIELDCRYPT_PROVIDER is not set"):
+        with pytest.raises(ConfigurationError, match=r"FIELDCRYPT_PROVIDER is not set.*create=true"):
             Settings.from_environment()
 
     def test_variables_of_others_are_let_be(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,7 +163,8 @@ class LocalKeyProvider(KeyProvider):
         except OSError as error:
             raise ConfigurationError(
                 f"the key file {path} cannot be read: {error.strerror}. Where an application is set up, "
-                f"`openssl rand -base64 {KEY_SIZE}` makes one; for development, so does from_file(…, create=True)"
+                f"`openssl rand -base64 {KEY_SIZE}` makes one; for development, so does from_file(…, create=True), "
+                "and in settings local:…?create=true"
             ) from None
         try:
             key = binascii.a2b_base64(text.strip(), strict_mode=True)
