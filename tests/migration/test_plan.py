@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Column, Engine, Integer, MetaData, String, Table, inspect
+from sqlalchemy import JSON, Column, Engine, Integer, MetaData, String, Table, Text, create_engine, inspect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from fieldcrypt import IndexedBy
@@ -90,3 +90,34 @@ def _indexes(engine: Engine) -> set[tuple[Any, ...]]:
         for each in look.get_indexes("patients")
     }
     return found | {(*each["column_names"], True, None) for each in look.get_unique_constraints("patients")}
+
+
+def test_columns_that_a_migration_with_copies_leaves_out_are_told() -> None:
+    """A column of the same model that still accepts plaintext is named before and after, with what encrypts it."""
+    engine = create_engine("sqlite://")
+
+    class Base(DeclarativeBase):
+        pass
+
+    @encrypted(ENCRYPTOR, row="id", fields="left-out")
+    class Claim(Base):
+        __tablename__ = "claims"
+        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        name: Mapped[str | None]
+        name_encrypted: Mapped[str | None] = mapped_column(Encrypted(String))
+        note: Mapped[str | None] = mapped_column(Encrypted(Text, storage=Text, accept_plaintext=SOON))
+        iban: Mapped[str | None] = mapped_column(Encrypted(String))
+
+    Base.metadata.create_all(engine)
+    do(engine, "INSERT INTO claims (id, name, note) VALUES (1, 'Ann', 'a note')")
+    copying = Migration(engine, Claim, {"name": "name_encrypted"})
+    (told,) = copying.plan().remarks
+    assert told.startswith("claims.note may still have plaintext, and is not part of this migration")
+    assert 'name="claims-in-place"' in told
+    copying.backfill()
+    assert not copying.verify().wrong
+    assert told in copying.finish().remarks
+    in_place = Migration(engine, Claim, name="claims-in-place")
+    assert in_place.plan().remarks == ()
+    assert in_place.backfill().changed == 1
+    assert in_place.verify().wrong == 0

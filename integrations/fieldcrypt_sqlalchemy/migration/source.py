@@ -44,6 +44,8 @@ _PAGE = 1000
 class SqlSource(TableRows, Source):
     """The `Source` of one table; every step begins with `problems`, which also finds what the writes need."""
 
+    left_out: Sequence[str] = ()  # of columns that are migrated in place, which a migration with copies does not do
+
     def problems(self, step: str) -> list[str]:
         for column in self.columns:
             column.begin()
@@ -63,11 +65,18 @@ class SqlSource(TableRows, Source):
 
     def cautions(self) -> Sequence[str]:
         with self._engine.connect() as connection:
-            return list(cautions(connection, self))
+            return [*cautions(connection, self), *self._others()]
 
     def remarks(self) -> Sequence[str]:
         with self._engine.connect() as connection:
-            return list(remarks(connection, self))
+            return [*self._others(), *remarks(connection, self)]
+
+    def _others(self) -> Iterator[str]:
+        for name in self.left_out:
+            yield (
+                f"{self.full_name}.{name} may still have plaintext, and is not part of this migration: encrypt it in "
+                f'place with a second one, Migration(engine, model, name="{self.table.name}-in-place")'
+            )
 
     def estimate(self, which: Which = Which.ALL) -> int:
         counted = self.count(which)

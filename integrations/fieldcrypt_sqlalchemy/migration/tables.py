@@ -74,7 +74,9 @@ class Parts:
         columns = self._columns(protected, every)
         if columns:
             previous = PreviousColumns(table.fullname, every, protected.values())
-            yield SqlSource(self.engine, table, columns, table, Binding(None, previous, previous.columns))
+            source = SqlSource(self.engine, table, columns, table, Binding(None, previous, previous.columns))
+            source.left_out = self._left_out(protected)
+            yield source
 
     def _of_class(self, model: type) -> Iterator[SqlSource]:
         seen: set[Any] = set()
@@ -102,7 +104,9 @@ class Parts:
                     of = mapper.class_.__name__ if table.fullname in named else None
                     named.add(table.fullname)
                     more = self._compounds(compounds, columns)
-                    yield SqlSource(self.engine, table, columns, mapper.persist_selectable, binding, of, more)
+                    source = SqlSource(self.engine, table, columns, mapper.persist_selectable, binding, of, more)
+                    source.left_out = self._left_out(mine)
+                    yield source
 
     def _compounds(self, compounds: Sequence[Compound], columns: Sequence[MigratedColumn]) -> list[CompoundColumns]:
         """Return the compound indexes that have a member which is migrated."""
@@ -117,6 +121,13 @@ class Parts:
                 }
                 found.append(CompoundColumns(compound, protected))
         return found
+
+    def _left_out(self, protected: Mapping[str, Any]) -> list[str]:
+        """Return the columns that accept plaintext or other schemes, and are not among those that are copied."""
+        if not self.copies:
+            return []
+        copied = set(self.copies.values())
+        return [key for key, each in protected.items() if key not in copied and each.type.accepted is not None]
 
     def _columns(self, protected: Mapping[str, Any], others: Mapping[str, Any]) -> list[MigratedColumn]:
         dialect = self.engine.dialect
