@@ -6,11 +6,13 @@ What AWS clients send, and in which forms a secret is found, is in tests/project
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote_plus
 from uuid import UUID
 
 import boto3
@@ -292,3 +294,42 @@ def test_a_watch_is_used_once() -> None:
         pass
     with pytest.raises(RuntimeError, match="used once"), watch:
         pass
+
+
+class TestEscapes:
+    NAME = "Jürgen O'Brien 42"
+
+    @pytest.mark.parametrize(
+        "sent",
+        [
+            "INSERT INTO t VALUES ('Jürgen O''Brien 42')",
+            json.dumps(NAME),
+            f"note: {json.dumps(NAME)}",
+            f"SELECT x'{NAME.encode().hex().upper()}'",
+            f"Message={quote_plus(NAME)}&Version=2010-03-31",
+            f"data:text/plain;base64,{base64.b64encode(NAME.encode()).decode()}",
+            f"a.{base64.urlsafe_b64encode(NAME.encode()).decode().rstrip('=')}.b",
+        ],
+    )
+    def test_a_secret_is_found_in_them(self, engine: Engine, sent: str) -> None:
+        """Of SQL, JSON, hexadecimal, URLs and base64, also as a part of something longer."""
+        with PlaintextWatch() as watch, engine.begin() as connection:
+            watch.add(self.NAME)
+            connection.execute(TABLE.insert(), {"text": sent})
+        assert watch.leaks()
+
+    def test_a_moment_in_a_literal(self, engine: Engine) -> None:
+        """With a space, as SQL has it."""
+        with PlaintextWatch() as watch, engine.begin() as connection:
+            watch.add(datetime(1990, 5, 17, 12, 30))
+            connection.execute(text("SELECT '1990-05-17 12:30:00'"))
+        assert watch.leaks()
+
+    def test_metadata_of_an_object(self) -> None:
+        """Which are headers of a request to S3."""
+        with mock_aws(), PlaintextWatch() as watch:
+            bucket = boto3.client("s3", region_name="us-east-1")
+            bucket.create_bucket(Bucket="notes")
+            watch.add(SSN)
+            bucket.put_object(Bucket="notes", Key="1", Body=b"", Metadata={"ssn": SSN})
+        assert watch.leaks()

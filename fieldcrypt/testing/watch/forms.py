@@ -7,12 +7,14 @@ import binascii
 import datetime as dt
 import enum
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
-__all__ = ["MIN_LENGTH", "Plain", "distinctive", "forms", "found_in_json", "names", "unwrapped"]
+__all__ = ["MIN_LENGTH", "Plain", "distinctive", "forms", "found_in_json", "names", "unescaped", "unwrapped"]
 
 MIN_LENGTH = 5  # bytes of a secret from which on it can be no accident if they are part of something longer
 MIN_DIGITS = 6  # of a number
@@ -43,7 +45,8 @@ def forms(value: Any, otherwise: Callable[[Any], Plain] | None = None) -> Iterat
         yield Decimal(str(value))
     elif isinstance(value, dt.datetime):
         for moment in (value, value.astimezone(dt.UTC)):
-            yield moment.replace(microsecond=0, tzinfo=None).isoformat()
+            text = moment.replace(microsecond=0, tzinfo=None).isoformat()
+            yield from (text, text.replace("T", " "))  # as SQL writes it
     elif isinstance(value, dt.date | dt.time):
         yield value.isoformat()
     elif isinstance(value, dt.timedelta):
@@ -132,3 +135,23 @@ def unwrapped(found: Plain) -> Iterator[Plain]:
             found = base64.b64decode(found, validate=True)
         except (binascii.Error, ValueError):
             return
+
+
+_HEX = re.compile(rb"(?:[0-9A-Fa-f]{2}){%d,}" % MIN_LENGTH)
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{7,}")
+_ESCAPED = re.compile(rb"\\u[0-9A-Fa-f]{4}|\\[\"\\/bfnrt]")
+
+
+def unescaped(text: bytes) -> Iterator[bytes]:
+    """Yield what a text would be to those who undo an escape in it: of SQL, URLs, JSON, hexadecimal or base64."""
+    if b"''" in text:
+        yield text.replace(b"''", b"'")
+    if b"%" in text or b"+" in text:
+        yield unquote_to_bytes(text.replace(b"+", b" "))
+    if b"\\" in text:
+        yield _ESCAPED.sub(lambda found: json.loads(b'"%b"' % found[0]).encode("utf-8", "replace"), text)
+    yield from (bytes.fromhex(found[0].decode()) for found in _HEX.finditer(text))
+    for found in _BASE64.finditer(text):
+        run = found[0].translate(bytes.maketrans(b"-_", b"+/"))
+        run = run[: -1 if len(run) % 4 == 1 else None]
+        yield base64.b64decode(run + b"=" * (-len(run) % 4))

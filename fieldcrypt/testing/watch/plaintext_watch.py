@@ -27,10 +27,12 @@ class PlaintextWatch:
 
     Secret is, without a word more, what is encrypted, decrypted, tagged or searched for meanwhile by any field of this
     process. Texts of five bytes or more, and numbers of six digits or more, must not be part of anything that is sent,
-    also not within JSON or base64. What is shorter is found in too many other things: `add` it, and it must not be the
-    whole of a value that is sent. What `mock_aws` answers counts as sent.
+    also not within JSON, base64, hexadecimal, or the escapes of SQL and URLs. What is shorter is found in too many
+    other things: `add` it, and it must not be the whole of a value that is sent.
+    What `mock_aws` answers counts as sent.
 
-    Not seen: connections that were not made by SQLAlchemy, HTTP that is not botocore's, other processes.
+    Not seen: what a driver is given past SQLAlchemy (`raw_connection()`, COPY), HTTP that is not botocore's, other
+    processes, texts that are compressed or in another encoding than UTF-8.
 
     Raises:
         RuntimeError: a watch is entered a second time.
@@ -123,7 +125,7 @@ class PlaintextWatch:
     def _found(self) -> Iterator[tuple[str, list[Plain]]]:
         """Yield what was sent, each with all texts and values in it."""
         for request in self._requests:
-            yield request.operation, [*found_in_json(request.body), *filter(None, [request.url])]
+            yield request.operation, [*found_in_json(request.body), *filter(None, [request.url]), *request.metadata]
         for statement in self._statements:
             yield _shortened(statement.text), [statement.text, *_parameters(statement.parameters)]
 

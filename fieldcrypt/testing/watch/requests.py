@@ -18,12 +18,15 @@ __all__ = ["Request", "requests_noted"]
 
 
 class Request(NamedTuple):
-    """A request to AWS: what it asks for, where, and its body."""
+    """A request to AWS: what it asks for, where, its body, and what its headers say of an object of S3."""
 
     operation: str
     url: str
     body: bytes
+    metadata: tuple[str, ...] = ()
 
+
+_METADATA = ("x-amz-meta-", "x-amz-tagging", "content-disposition")
 
 Note = Callable[[Request], None]
 
@@ -67,7 +70,9 @@ def _noted(request: Any) -> Request:
     target = request.headers.get("X-Amz-Target", request.url)
     operation = target.decode() if isinstance(target, bytes) else target
     body = request.body.encode() if isinstance(request.body, str) else _content(request.body or b"")
-    return Request(operation, unquote(request.url), body)
+    texts = [(name, each.decode() if isinstance(each, bytes) else each) for name, each in request.headers.items()]
+    metadata = tuple(each for name, each in texts if name.lower().startswith(_METADATA))
+    return Request(operation, unquote(request.url), body, metadata)
 
 
 def _content(body: Any) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fieldcrypt.testing.watch.forms import Plain, distinctive, forms, names, unwrapped
+from fieldcrypt.testing.watch.forms import Plain, distinctive, forms, names, unescaped, unwrapped
 
 __all__ = ["Secrets"]
 
@@ -53,13 +53,16 @@ class Secrets:
         for each in found:
             variants = list(unwrapped(each))
             whole.update((type(form), form) for form in variants)
+            texts += unescaped(_bytes(each)) if isinstance(each, str | bytes) else ()
             if len(variants) > 1 and isinstance(each, str) and len(each) >= _RANDOM:
                 del variants[0]
-            texts += [
-                form.encode() if isinstance(form, str) else form for form in variants if isinstance(form, str | bytes)
-            ]
+            texts += [_bytes(form) for form in variants if isinstance(form, str | bytes)]
         haystack = _BETWEEN.join(texts)
         secrets = {secret for secret in self._secrets.keys() - self._allowed if secret in whole}
         parts = (self._secrets | {(str, name): None for name in self._names}).keys() - self._allowed
         secrets |= {secret for secret in parts if (part := distinctive(secret[1])) and part in haystack}
         return {secret for _, secret in secrets}
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
