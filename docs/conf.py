@@ -32,7 +32,16 @@ nitpick_ignore_regex = [("py:.*", r"(?!fieldcrypt).*"), ("py:.*", r".*\.(_\w+|[A
 suppress_warnings = ["ref.python"]  # two classes of one name, as an annotation has it: the first one is meant
 
 autodoc_mock_imports = [
-    *("moto", "pytest", "werkzeug", "pyspark", "asherah", "sqlalchemy_utils", "dynamodb_encryption_sdk"),
+    *(
+        "moto",
+        "opentelemetry",
+        "pytest",
+        "werkzeug",
+        "pyspark",
+        "asherah",
+        "sqlalchemy_utils",
+        "dynamodb_encryption_sdk",
+    ),
     *("aws_encryption_sdk", "aws_cryptographic_material_providers"),
 ]
 autodoc_typehints_format = "short"

@@ -92,6 +92,7 @@ LAYERS = {
     "fieldcrypt_alembic": ["kept_tables rendering", "operations", ""],
     "fieldcrypt_pydantic": ["annotation", "hiding paths", "mapping", "model", ""],
     "fieldcrypt_sqlmodel": ["fields", ""],
+    "fieldcrypt_opentelemetry": ["attributes", "key_metrics spans value_metrics", "observer", ""],
 }
 
 

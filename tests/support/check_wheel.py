@@ -15,7 +15,7 @@ from zipfile import ZipFile
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
     *("fieldcrypt", "fieldcrypt_sqlalchemy", "fieldcrypt_alembic", "fieldcrypt_pynamodb", "fieldcrypt_dynamodb"),
-    *("fieldcrypt_pydantic", "fieldcrypt_spark", "fieldcrypt_sqlmodel"),
+    *("fieldcrypt_pydantic", "fieldcrypt_spark", "fieldcrypt_sqlmodel", "fieldcrypt_opentelemetry"),
 )
 
 # Each needs an extra that is not in `all`; the tests import them.
@@ -23,6 +23,7 @@ OTHER_EXTRAS = (
     *("fieldcrypt.schemes.", "fieldcrypt.columns.", "fieldcrypt.spi.columns", "fieldcrypt_spark"),
     *("fieldcrypt.native.", "fieldcrypt.backends.native"),
     *("fieldcrypt_dynamodb.encryption_client", "fieldcrypt_alembic.", "fieldcrypt_pydantic", "fieldcrypt_sqlmodel"),
+    "fieldcrypt_opentelemetry",
     "fieldcrypt.testing.pytest_plugin",
 )
 

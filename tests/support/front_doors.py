@@ -27,7 +27,7 @@ FRONT_DOORS = [
     *CORE_DOORS,
     *("fieldcrypt_sqlalchemy", "fieldcrypt_sqlalchemy.migration", "fieldcrypt_sqlmodel", "fieldcrypt_pydantic"),
     *("fieldcrypt_dynamodb", "fieldcrypt_dynamodb.migration", "fieldcrypt_dynamodb.encryption_client"),
-    *("fieldcrypt_pynamodb", "fieldcrypt_pynamodb.migration", "fieldcrypt_spark"),
+    *("fieldcrypt_pynamodb", "fieldcrypt_pynamodb.migration", "fieldcrypt_spark", "fieldcrypt_opentelemetry"),
 ]
 
 
