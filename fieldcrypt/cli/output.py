@@ -57,7 +57,10 @@ def ask(announced: Sequence[str], otherwise: str) -> None:
     for line in announced:
         typer.echo(printable(line), err=True)
     typer.echo("Go on? [y/N] ", nl=False, err=True)  # typer.confirm would write to stdout, which may be for JSON
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    answer = sys.stdin.readline()
+    if not answer:  # a job, whose stdin is closed
+        fail(f"{otherwise} There was nobody to answer: --yes does not ask.", 1)
+    if answer.strip().lower() not in ("y", "yes"):
         fail(otherwise, 1)
 
 

@@ -71,7 +71,10 @@ def test_without_erase_it_only_counts(run: Run, shop: Any) -> None:
 def test_erase_asks_erases_and_says_what_is_left(run: Run, shop: Any) -> None:
     """That the index is still declared, the column to drop, and that backups keep the tags."""
     command = ("index", "drop", "application:patients", "ssn_tag", "--erase", "--rate", "100000")
-    assert "Nothing was erased" in run(*command, input="n\n").output
+    refused = run(*command, input="n\n").output
+    assert "Nothing was erased" in refused
+    assert "--yes" not in refused
+    assert "Nothing was erased. There was nobody to answer: --yes does not ask." in run(*command).output
     assert tags(shop) == 20
     shown = stdout(run(*command, "--yes"))
     assert "20 rows, 20 changed, 0 failed" in shown
