@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fieldcrypt.errors import FieldcryptError, located
+from fieldcrypt.errors import located
 from fieldcrypt.field import Field
 from fieldcrypt.format.codecs import TEXT_BYTE
 from fieldcrypt.format.context import NoTenant, RowContext
@@ -57,8 +57,10 @@ def encrypt_fields(parts: Iterable[Part], *, tenant: str | None = None) -> list[
             for field, _, _ in given:
                 field._encrypted[tenant].one()
         return sealed
-    except (FieldcryptError, TypeError, ValueError) as error:
+    except BaseException as error:  # noqa: BLE001 (it is raised below)
         refused = located(error, field=None if field is None else field.name, tenant=tenant)
+    del parts, plaintexts
+    given = value = None  # type: ignore[assignment]
     raise refused
 
 
@@ -126,11 +128,13 @@ class FieldGroup:
                 return sealed
             found = iter(sealed)
             return [None if value is None else next(found) for value in given]
-        except (FieldcryptError, TypeError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
             # The last field has no value, so it is about all of them: name one that has a value.
             if given and given[-1] is None and field is self._fields[-1]:
                 field = next((one for one, value in zip(self._fields, given) if value is not None), field)  # noqa: B905
             refused = located(error, field=None if field is None else field.name, tenant=tenant)
+        del values, given, plaintexts
+        value = None
         raise refused
 
     def decrypt(

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from fieldcrypt.tracebacks.frames import emptied
+
 __all__ = [
     "ConfigurationError",
     "DecryptionError",
@@ -29,7 +31,7 @@ __all__ = [
     "redacted_error",
 ]
 
-E = TypeVar("E", bound=Exception)
+E = TypeVar("E", bound=BaseException)
 
 _REFUSED = (
     "the value cannot be decrypted: it was changed or cut, belongs to another field, row or tenant, "
@@ -197,16 +199,20 @@ class KeyShreddedError(KeyNotFoundError):
 def located(error: E, *, field: str | None = None, key_id: str | None = None, tenant: object = None) -> E:
     """Return the same error, saying where it happened; what it says already stays.
 
-    It is a copy, for others may raise the same one elsewhere at the same time.
+    It is a copy, for others may raise the same one elsewhere at the same time. The frames that it has left hold no
+    local variables any more (see `tracebacks`); the caller drops its own before it raises.
 
     Args:
-        error: a FieldcryptError, TypeError or ValueError.
+        error: a FieldcryptError, TypeError or ValueError. Any other is returned as it is, but for the frames.
         field, key_id: see `FieldcryptError`.
         tenant: as the caller named it; left out if it is not text.
     """
+    emptied(error)
     if isinstance(error, UnicodeEncodeError):
         error = redacted_error(error)  # type: ignore[assignment]
     kind = type(error)
+    if not issubclass(kind, (FieldcryptError, TypeError, ValueError)):
+        return error
     place = {"field": field, "key_id": key_id, "tenant": tenant if isinstance(tenant, str) else None}
     new = {name: value for name, value in place.items() if value is not None and getattr(error, name, None) is None}
     args = error.args

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Field"]
 
 T = TypeVar("T")
-E = TypeVar("E", bound=Exception)
+E = TypeVar("E", bound=BaseException)
 
 # Of many values: one for all, or each its own.
 Tenants = str | NoTenant | Iterable[str | NoTenant | None] | None
@@ -217,8 +217,10 @@ class Field(Generic[T]):
                 aad = aad + context.encoded  # pyright: ignore[reportAttributeAccessIssue]  # quicker than type()
             nonce = _system.random_bytes(GCM_NONCE_SIZE)
             return prefix + nonce + infix + encrypt(nonce, plaintext, aad)
-        except (FieldcryptError, TypeError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = located(error, field=self.name, tenant=tenant)
+        del value  # as all else that should not be in a traceback
+        plaintext = body = encrypt = None  # type: ignore[assignment]
         raise refused
 
     def decrypt(
@@ -288,8 +290,9 @@ class Field(Generic[T]):
             except (FieldcryptError, TypeError, ValueError):
                 self._readers.count(key, -1)
                 raise
-        except (FieldcryptError, TypeError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = self.reported_error(error, data, tenant)
+        plaintext = marked = text = body = value = decrypt = xaes = None  # type: ignore[assignment]  # no traceback has them
         raise refused
 
     @overload
@@ -338,12 +341,11 @@ class Field(Generic[T]):
                 for whose, at in positions.items():
                     self._encrypted[whose].add(len(at))
             return plaintexts
-        except (FieldcryptError, TypeError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = located(error, field=self.name, tenant=whose)
-        except Exception as error:
-            note_position(error, len(plaintexts), given)
-            raise
         note_position(refused, len(plaintexts), given)
+        del values, given, plaintexts
+        value = None
         raise refused
 
     @overload

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from fieldcrypt._unicode import is_assigned
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["NORMALISERS", "Normaliser", "NothingToTagError", "canonical", "casefold", "digits", "nfkc"]
 
@@ -29,6 +30,7 @@ class NothingToTagError(ValueError):
     """
 
 
+@discreet
 def nfkc(text: str) -> str:
     """Return the text in Unicode's normalisation form KC: é is one character, ﬁ two, and ① is 1.
 
@@ -39,6 +41,7 @@ def nfkc(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
 
 
+@discreet
 def casefold(text: str) -> str:
     """Return the text in form KC and without case: STRASSE and Straße are one.
 
@@ -54,6 +57,7 @@ def casefold(text: str) -> str:
     return unicodedata.normalize("NFKC", folded.casefold())
 
 
+@discreet
 def digits(text: str) -> str:
     """Return the decimal digits of the text, of whatever script, as ASCII: 078-05-1120 and ٠٧٨ ٠٥ ١١٢٠ are one.
 

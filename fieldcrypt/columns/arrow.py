@@ -26,6 +26,7 @@ from fieldcrypt.columns.cells import (
 )
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import NoTenant
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = [
     "TYPES",
@@ -60,6 +61,7 @@ _MICROSECONDS: dict[Callable[[pa.DataType], bool], Callable[[pa.DataType], pa.Da
 }
 
 
+@discreet
 def encrypt_column(
     field: Field[Any],
     column: Column,
@@ -93,6 +95,7 @@ def encrypt_column(
     return _like(column, [array_of(field, values, pa.binary()) for values in lists], pa.binary())
 
 
+@discreet
 def decrypt_column(
     field: Field[Any],
     column: Column,

@@ -13,12 +13,14 @@ from fieldcrypt.columns.buffers import Rows, chunks_of, decrypt_chunks, encrypt_
 from fieldcrypt.columns.cells import Place, decrypt_cells, encrypt_cells
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import NoTenant
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["decrypt_column", "encrypt_column"]
 
 Series: TypeAlias = "pd.Series[Any]"
 
 
+@discreet
 def encrypt_column(
     field: Field[Any],
     column: Series,
@@ -46,6 +48,7 @@ def encrypt_column(
     return _series(array_of(field, values, pa.binary()), column)
 
 
+@discreet
 def decrypt_column(
     field: Field[Any],
     column: Series,

@@ -22,6 +22,7 @@ from fieldcrypt.columns.cells import (
 )
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import NoTenant
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["decrypt_column", "encrypt_column"]
 
@@ -48,6 +49,7 @@ _MISFITS = (
 _NANOSECONDS = 1000  # in a microsecond
 
 
+@discreet
 def encrypt_column(
     field: Field[Any],
     column: pl.Series,
@@ -69,6 +71,7 @@ def encrypt_column(
     return pl.Series(column.name, values, pl.Binary)
 
 
+@discreet
 def decrypt_column(
     field: Field[Any],
     column: pl.Series,

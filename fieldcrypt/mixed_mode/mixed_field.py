@@ -14,6 +14,7 @@ from fieldcrypt.mixed_mode.accepted import Accepted
 from fieldcrypt.mixed_mode.previous_field import PartOf
 from fieldcrypt.mixed_mode.reading import FromPlaintext, Reading
 from fieldcrypt.mixed_mode.value_status import ValueStatus
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["MixedField"]
 
@@ -51,6 +52,7 @@ class MixedField:
         self._reading = Reading(self._quiet, accepted, from_plaintext, to_field)
         self._has_forms = from_plaintext is not None
 
+    @discreet
     def decrypt(
         self,
         data: Any,

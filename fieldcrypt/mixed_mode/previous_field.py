@@ -10,6 +10,7 @@ from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.field import Field
 from fieldcrypt.format import envelope
 from fieldcrypt.format.context import NO_TENANT, NoTenant, key_text, row_context
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["PreviousField", "PartOf", "is_envelope"]
 
@@ -104,6 +105,7 @@ class PreviousField(Generic[T]):
         """Return True if a value has the form of fieldcrypt's values."""
         return is_envelope(data)
 
+    @discreet
     def read(
         self,
         data: bytes | str,

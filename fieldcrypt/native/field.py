@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import fieldcrypt_native as native
 
-from fieldcrypt.errors import DecryptionError, FieldcryptError, located
+from fieldcrypt.errors import DecryptionError, located
 from fieldcrypt.field import Contexts, Field, Tenants
 from fieldcrypt.format import envelope
 from fieldcrypt.format.context import NoTenant, RowContext
@@ -64,8 +64,12 @@ class NativeField(Field[T]):
         if isinstance(values, str):
             return super().encrypt_many(values, tenant=tenant, context=context)  # type: ignore[arg-type]  # it refuses
         given = list(values)
-        sealed = self._core.encrypt_many(given, tenant, context) if isinstance(tenant, _ONE) else None
-        return super().encrypt_many(given, tenant=tenant, context=context) if sealed is None else sealed
+        try:
+            sealed = self._core.encrypt_many(given, tenant, context) if isinstance(tenant, _ONE) else None
+            return super().encrypt_many(given, tenant=tenant, context=context) if sealed is None else sealed
+        except BaseException:
+            del values, given  # which are not for a traceback
+            raise
 
     def decrypt_many(self, data: Iterable[Any], *, tenant: Tenants = None, context: Contexts = None) -> list[Any]:
         """Do what `Field.decrypt_many` does, natively if all values have one tenant and one context."""
@@ -84,8 +88,9 @@ class NativeField(Field[T]):
             if self._encrypted is not None:
                 self._encrypted[tenant].one()
             return data
-        except (FieldcryptError, TypeError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = located(error, field=self.name, tenant=tenant)
+        del value
         raise refused
 
     def decrypt_slowly(self, data: bytes, tenant: Any, context: Any) -> T:
@@ -98,16 +103,18 @@ class NativeField(Field[T]):
             value = self._decode(plaintext)
             reader.count()
             return value
-        except (FieldcryptError, TypeError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = self.reported_error(error, data, tenant)
+        plaintext = value = None  # type: ignore[assignment]
         raise refused
 
     def decode_slowly(self, plaintext: bytes, data: bytes, tenant: Any) -> T:
         """Return the value of a plaintext that is not known natively, or say what is wrong with the encrypted one."""
         try:
             return self._decode(plaintext)
-        except (FieldcryptError, TypeError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = self.reported_error(error, data, tenant)
+        del plaintext
         raise refused
 
     def forget(self) -> None:

@@ -9,6 +9,7 @@ import fieldcrypt_native as native
 
 from fieldcrypt.batch import FieldGroup
 from fieldcrypt.format.context import NoTenant
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["NativeGroup"]
 
@@ -27,10 +28,12 @@ class NativeGroup(FieldGroup):
         self.encrypt = core.encrypt  # type: ignore[method-assign]  # a slot
         self.decrypt = core.decrypt  # type: ignore[method-assign]
 
+    @discreet
     def encrypt_slowly(self, values: Sequence[Any], tenant: str | None, context: Mapping[str, str] | None) -> list[Any]:
         """Do what `encrypt` does, step by step."""
         return FieldGroup.encrypt(self, values, tenant=tenant, context=context)
 
+    @discreet
     def decrypt_slowly(
         self, values: Sequence[Any], tenant: str | NoTenant | None, context: Mapping[str, str] | None
     ) -> list[Any]:

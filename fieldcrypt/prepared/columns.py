@@ -7,7 +7,7 @@ from itertools import repeat
 from types import NoneType
 from typing import Any, TypeVar
 
-from fieldcrypt.errors import FieldcryptError, located
+from fieldcrypt.errors import located
 from fieldcrypt.format.context import NoTenant
 
 __all__ = ["each_with_its_own", "missing_tenant_error", "note_position", "one_by_one"]
@@ -63,12 +63,11 @@ def one_by_one(
             else:
                 results.append(method(value, tenant=whose, context=bound))
         return results
-    except (FieldcryptError, TypeError, ValueError) as error:
+    except BaseException as error:  # noqa: BLE001 (it is raised below)
         refused = located(error, field=field, tenant=whose)
-    except Exception as error:
-        note_position(error, len(results), values)
-        raise
     note_position(refused, len(results), values)
+    del values, results
+    value = None
     raise refused
 
 
@@ -77,7 +76,7 @@ def missing_tenant_error() -> ValueError:
     return ValueError("the column of tenants has none for a value")
 
 
-def note_position(error: Exception, number: int, values: Sequence[Any]) -> None:
+def note_position(error: BaseException, number: int, values: Sequence[Any]) -> None:
     """Note in an error which of the values it is about, unless it is about all."""
     if number < len(values):
         error.add_note(f"at position {number} of the column, counted from 0")

@@ -62,6 +62,7 @@ def value_reader(field: Any, tenant: Any, otherwise: Callable[[Any], Any]) -> Ca
                     pass  # said below, by what also tells the observers
                 except _REFUSED:
                     not_a_value(key, -1)  # likewise, where it is counted again
+        plaintext = marked = text = body = value = None  # which may be of another type: not for a traceback
         return otherwise(data)
 
     return read

@@ -10,6 +10,7 @@ from asherah import SessionFactory
 
 from fieldcrypt.errors import DecryptionError, KeyProviderError
 from fieldcrypt.schemes.plaintext import Decode, text, value_of
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["AsherahReader"]
 
@@ -49,6 +50,7 @@ class AsherahReader(Generic[T]):
         """Return True if a value has the form of a record (see `LegacyReader`)."""
         return _record(data) is not None
 
+    @discreet
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
         """Authenticate and decrypt a record (see `LegacyReader`).
 

@@ -21,6 +21,7 @@ from fieldcrypt.format.context import TENANT_KEY, NoTenant
 from fieldcrypt.schemes.base64_text import STANDARD, decoded
 from fieldcrypt.schemes.esdk_form import has_form_of_a_message
 from fieldcrypt.schemes.plaintext import REFUSALS, Decode, text, value_of
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["EncryptionSdkExporter", "EncryptionSdkReader"]
 
@@ -86,6 +87,7 @@ class EncryptionSdkReader(Generic[T]):
         """Return True if a value has the form of a message (see `LegacyReader`)."""
         return has_form_of_a_message(_message(data))
 
+    @discreet
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
         """Authenticate and decrypt a message (see `LegacyReader`).
 
@@ -160,6 +162,7 @@ class EncryptionSdkExporter:
             self._arguments["algorithm"] = algorithm
         self._client = client
 
+    @discreet
     def export(
         self,
         field: Field[Any],

@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from fieldcrypt.errors import DecryptionError
 from fieldcrypt.schemes.base64_text import URL_SAFE, decoded
 from fieldcrypt.schemes.plaintext import Decode, text, value_of
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["FernetReader", "is_token"]
 
@@ -36,6 +37,7 @@ class FernetReader(Generic[T]):
     """
 
     @overload
+    @discreet
     def __init__(self: FernetReader[str], fernet: Fernet | MultiFernet) -> None: ...
     @overload
     def __init__(self, fernet: Fernet | MultiFernet, decode: Decode[T]) -> None: ...
@@ -47,6 +49,7 @@ class FernetReader(Generic[T]):
         """Return True if a value has the form of a token (see `LegacyReader`)."""
         return is_token(data)
 
+    @discreet
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> T:
         """Authenticate and decrypt a token (see `LegacyReader`)."""
         if is_token(data):

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyShreddedError
 from fieldcrypt.field import Field
 from fieldcrypt.format.context import NO_TENANT, NoTenant
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["LegacyReader", "read_either"]
 
@@ -53,6 +54,7 @@ class LegacyReader(Protocol[T_co]):
         ...
 
 
+@discreet
 def read_either(
     field: Field[T],
     readers: Iterable[LegacyReader[T]],

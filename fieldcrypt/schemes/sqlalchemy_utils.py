@@ -21,6 +21,7 @@ from fieldcrypt.errors import ConfigurationError, DecryptionError
 from fieldcrypt.schemes.base64_text import STANDARD, decoded
 from fieldcrypt.schemes.fernet import is_token
 from fieldcrypt.schemes.plaintext import REFUSALS
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["StringEncryptedReader"]
 
@@ -44,6 +45,7 @@ class StringEncryptedReader:
         ConfigurationError: the engine does not authenticate, or the type is another one.
     """
 
+    @discreet
     def __init__(self, type: StringEncryptedType, *, accept_unauthenticated: bool = False) -> None:
         if not isinstance(type, StringEncryptedType):
             raise ConfigurationError("StringEncryptedReader takes a StringEncryptedType, with its key and engine")
@@ -69,6 +71,7 @@ class StringEncryptedReader:
             return len(content) > 0 and len(content) % engine.BLOCK_SIZE == 0
         return not isinstance(engine, AesGcmEngine) or len(content) >= _GCM_FRAME_SIZE
 
+    @discreet
     def read(self, data: bytes | str, /, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> Any:
         """Decrypt a value, and authenticate it if the engine does (see `LegacyReader`)."""
         if self.recognises(data):

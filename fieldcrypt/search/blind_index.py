@@ -11,13 +11,14 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
-from fieldcrypt.errors import ConfigurationError, FieldcryptError, KeyWipedError, located
+from fieldcrypt.errors import ConfigurationError, KeyWipedError, located
 from fieldcrypt.format.codecs import Codec
 from fieldcrypt.format.context import FIELD_KEY, PATH_KEY, NoTenant, check_field_name
 from fieldcrypt.keys.live.wiped import unless_wiped
 from fieldcrypt.normalisers import NORMALISERS, Normaliser, NothingToTagError, canonical
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.search.macs import IndexingEncryptor, IndexMacs, message_head
+from fieldcrypt.tracebacks.frames import discreet, emptied
 
 if TYPE_CHECKING:
     from fieldcrypt.search.answer import Answer
@@ -128,8 +129,9 @@ class BlindIndex(Generic[T]):
                 return self._macs.tagging(tenant)[0].tag(message, self.tag_size)
             except KeyWipedError:
                 return unless_wiped(lambda: self._macs.tagging(tenant)[0].tag(message, self.tag_size))
-        except (FieldcryptError, TypeError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = located(error, field=self.name, tenant=tenant)
+        message = value = None  # type: ignore[assignment]  # no traceback has them
         raise refused
 
     def tags(self, value: T, *, tenant: str | NoTenant | None = None) -> list[bytes]:
@@ -148,8 +150,9 @@ class BlindIndex(Generic[T]):
             return unless_wiped(
                 lambda: [heads[0].tag(message, self.tag_size) for heads in self._macs.searching(tenant)]
             )
-        except (FieldcryptError, TypeError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = located(error, field=self.name, tenant=tenant)
+        message = value = None  # type: ignore[assignment]  # likewise
         raise refused
 
     # What it has in common with a TermIndex
@@ -171,6 +174,7 @@ class BlindIndex(Generic[T]):
         """
         return self._macs.unsettled_until(tenant)
 
+    @discreet
     def ask(self, question: Question) -> Answer | None:
         """Return how this index answers a question; None if it is not one for equality.
 
@@ -202,11 +206,16 @@ class BlindIndex(Generic[T]):
         Raises:
             TypeError, ValueError: as for `tag`.
         """
-        if self._normalise is not None:
+        try:
+            if self._normalise is not None:
+                self._check(value)
+                value = self._normalise(value)
             self._check(value)
-            value = self._normalise(value)
-        self._check(value)
-        return canonical(value)
+            return canonical(value)
+        except BaseException as error:
+            del value
+            emptied(error)
+            raise
 
     def matches(self, one: T, other: T) -> bool:
         """Return True if two values count as equal: to drop the false positives of a search by truncated tags.
@@ -220,8 +229,9 @@ class BlindIndex(Generic[T]):
             return self._codec.encode(self.normalise(one)) == self._codec.encode(self.normalise(other))
         except NothingToTagError:
             return False
-        except (TypeError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = located(error, field=self.name)
+        del one, other
         raise refused
 
     def forget(self) -> None:

@@ -19,6 +19,7 @@ from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, MIN_MEMBERS, checked
 from fieldcrypt.search.kinds.kind import Cover, Kind, KindOfLevels
 from fieldcrypt.search.macs import Heads, IndexingEncryptor, IndexMacs, message_head
 from fieldcrypt.search.question import Between, EndsWith, Equal, PartIs, Question, StartsWith
+from fieldcrypt.tracebacks.frames import discreet, emptied
 
 __all__ = ["TermIndex", "check_kind"]
 
@@ -122,8 +123,9 @@ class TermIndex:
             forms = self.kind.terms(self.normalise(value))
             where = self._row(row) if self.needs_row else b""
             return unless_wiped(lambda: self._stored_tags(forms, where, tenant))
-        except (FieldcryptError, TypeError, ValueError) as error:
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = located(error, field=self.name, tenant=tenant)
+        value = forms = None  # type: ignore[assignment]  # no traceback has them
         raise refused
 
     def _stored_tags(self, forms: Sequence[Any], where: bytes, tenant: str | None) -> tuple[bytes, ...]:
@@ -146,6 +148,7 @@ class TermIndex:
         """
         return self._macs.unsettled_until(tenant)
 
+    @discreet
     def ask(self, question: Question, level: int | None = None) -> Answer | None:
         """Return how this index answers a question; None if it does not. No key is needed for it.
 
@@ -180,11 +183,16 @@ class TermIndex:
         Raises:
             TypeError, ValueError: as for `BlindIndex.tag`.
         """
-        self._check(value)
-        if self._normalise is not None:
-            value = self._normalise(value)
+        try:
             self._check(value)
-        return canonical(value)
+            if self._normalise is not None:
+                value = self._normalise(value)
+                self._check(value)
+            return canonical(value)
+        except BaseException as error:
+            del value
+            emptied(error)
+            raise
 
     def _check(self, value: Any) -> None:
         if type(value) is not self.type:
@@ -208,6 +216,7 @@ class TermIndex:
             raise ConfigurationError(f"the index {self.index} of {self.name} needs values that are bound to their row")
         return encode_context(row)
 
+    @discreet
     def _tags(self, cover: Cover, tenant: str | NoTenant | None, levels: tuple[int, ...]) -> TagsByLevel:
         try:
             return unless_wiped(lambda: self._tags_by_level(cover, tenant, levels))
@@ -230,6 +239,7 @@ class TermIndex:
             for number in range((cover.most or self.levels[at].most) - len(forms)):
                 yield heads[len(self.levels) + at].tag(_encoded([*cover.padding, number]), self.tag_size)
 
+    @discreet
     def _matches(self, question: Question, value: Any) -> bool:
         try:
             return self.kind.holds(self.normalise(value), question)

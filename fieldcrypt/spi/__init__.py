@@ -24,6 +24,7 @@ from fieldcrypt.keys.stores.store import ClaimingKeyStore
 from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField, PartOf, Reading, is_envelope
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, MAX_TAG_SIZE, MIN_MEMBERS
 from fieldcrypt.search.question import AllEqual, Between, EndsWith, Equal, PartIs, Question, StartsWith
+from fieldcrypt.tracebacks.frames import discreet, emptied
 
 __all__ = [
     # the fields of a record at once
@@ -33,7 +34,9 @@ __all__ = [
     "Elements",
     "Path",
     "element_context",
-    # errors that say where, and events
+    # errors that say where, and whose tracebacks hold no plaintext; and events
+    "discreet",
+    "emptied",
     "located",
     "report",
     "not_wrapped_error",

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BooleanClauseList, Grouping
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.internals.select import is_limited_or_grouped, where, with_where
 from fieldcrypt_sqlalchemy.offload import check_session
@@ -48,6 +49,7 @@ def find(
 ) -> list[T]: ...
 
 
+@discreet
 def find(
     session: Any,
     statement: Select[Any],

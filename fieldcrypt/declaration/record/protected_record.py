@@ -23,6 +23,7 @@ from fieldcrypt.events import Event, EventKind
 from fieldcrypt.field import Field
 from fieldcrypt.offload import Offload
 from fieldcrypt.search.question import Question
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["ProtectedRecord"]
 
@@ -120,6 +121,7 @@ class ProtectedRecord:
         """The field of each path."""
         return {path: each.field for path, each in self._fields.items()}
 
+    @discreet
     def encrypt(self, record: Record, *, tenant: Any = None) -> dict[str, Any]:
         """Return a record with its protected values encrypted, and with their tags.
 
@@ -163,6 +165,7 @@ class ProtectedRecord:
             raise
         return new
 
+    @discreet
     def decrypt(self, record: Record, *, tenant: Any = None, whole: bool = True) -> dict[str, Any]:
         """Return a record as it was before it was encrypted, without tags.
 
@@ -202,16 +205,19 @@ class ProtectedRecord:
         where = "the seal" if at is None else at.field.path.text
         error.add_note(f"at {where} of a record of {self.name}")
 
+    @discreet
     def encrypt_many(self, records: Iterable[Record], *, tenant: Any = None) -> list[dict[str, Any]]:
         """Return many records encrypted, as `encrypt` does one. A note of an exception says at which position."""
         return _each(partial(self.encrypt, tenant=tenant), records)
 
+    @discreet
     def decrypt_many(
         self, records: Iterable[Record], *, tenant: Any = None, whole: bool = True
     ) -> list[dict[str, Any]]:
         """Return many records decrypted, likewise."""
         return _each(partial(self.decrypt, tenant=tenant, whole=whole), records)
 
+    @discreet
     def tags(self, field: str, value: Any, *, tenant: Any = None, index: str | None = None) -> list[bytes | str]:
         """Return the tags to search for, bytes or text as in companions: records with any of them may match.
 
@@ -229,6 +235,7 @@ class ProtectedRecord:
         """
         return self._indexes.tags(field, value, self._key.named(tenant), index)
 
+    @discreet
     def search(self, field: str, question: Question, *, tenant: Any = None, index: str | None = None) -> RecordSearch:
         """Return the tags to search for records by, with what tells which of the records found match.
 

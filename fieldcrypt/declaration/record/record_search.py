@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from fieldcrypt.declaration.field_indexes import Search
 from fieldcrypt.format.context import key_text
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["RecordSearch", "TagsByCompanion", "as_stored"]
 
@@ -44,6 +45,7 @@ class RecordSearch:
         search._to_record = to_record
         return search
 
+    @discreet
     def matches(self, record: Any) -> bool:
         """Return True if a decrypted record is what was looked for, and of the tenant whose records were searched."""
         record = record if self._to_record is None else self._to_record(record)

@@ -21,6 +21,7 @@ from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.keys.stores.update import update_record
 from fieldcrypt.progress import Meter, Progress
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["Outcome", "Rewrapping", "RewrapReport"]
 
@@ -219,6 +220,7 @@ class Rewrapping:
         except KeyProviderError:
             return True  # a failed lookup concerns this tenant alone, too
 
+    @discreet
     def _rewrapped(self, record: KeyRecord) -> KeyRecord | None:
         """Change one record, and return the new one; None if another process changed it meanwhile."""
         own, others, missing = self._sorted(record)

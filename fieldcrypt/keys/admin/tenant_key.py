@@ -17,6 +17,7 @@ from fieldcrypt.keys.record.record import KeyRecord, KeyState, Purpose, WrappedK
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.progress import Progress
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["MoveReport", "check_tenant_key", "check_unshared", "move", "own_provider"]
 
@@ -37,6 +38,7 @@ class MoveReport(NamedTuple):
     left: list[KeyRecord]
 
 
+@discreet
 def check_tenant_key(keyring: Keyring, tenant: str, others: Iterable[str], entries: Entries) -> list[str]:
     """Wrap and unwrap an unused data key for a tenant, and return the names of the wrapping keys.
 

@@ -17,6 +17,7 @@ from fieldcrypt.keys.aws_kms.clients import Place, client_config
 from fieldcrypt.keys.aws_kms.failover import MAX_PASSES
 from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped_error
 from fieldcrypt.keys.record.record import WrappedKey
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["AwsKmsKeyProvider"]
 
@@ -72,6 +73,7 @@ class AwsKmsKeyProvider(KeyProvider):
 
     client_config = staticmethod(client_config)
 
+    @discreet
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key under the configured keys (see `KeyProvider.wrap`). IAM action: `kms:Encrypt`."""
         end = self._access.failover.end()
@@ -84,6 +86,7 @@ class AwsKmsKeyProvider(KeyProvider):
             raise ConfigurationError("an alias and another of the configured keys are one and the same key")
         return wraps
 
+    @discreet
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
         """Decrypt a data key by the nearest key that works (see `KeyProvider.unwrap`). IAM action: `kms:Decrypt`."""
         end = self._access.failover.end()

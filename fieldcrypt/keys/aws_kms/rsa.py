@@ -22,6 +22,7 @@ from fieldcrypt.keys.aws_kms.arn import KeyArn
 from fieldcrypt.keys.aws_kms.clients import Place
 from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped_error
 from fieldcrypt.keys.record.record import WrappedKey
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["AwsKmsRsaKeyProvider"]
 
@@ -88,6 +89,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
     def _reset(self) -> None:
         self._fetches: SingleFlight[RSAPublicKey] = SingleFlight()
 
+    @discreet
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key (see `KeyProvider.wrap`): RSAES-OAEP with SHA-256 (RFC 8017 section 7.1), empty label.
 
@@ -96,6 +98,7 @@ class AwsKmsRsaKeyProvider(KeyProvider):
         """
         return [WrappedKey(str(self._key), self._fetched_public_key().encrypt(data_key, _oaep()))]
 
+    @discreet
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
         """Decrypt a data key in the nearest region that works (see `KeyProvider.unwrap`). IAM action: `kms:Decrypt`."""
         if self.write_only:

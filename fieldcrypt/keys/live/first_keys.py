@@ -18,6 +18,7 @@ from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import KeyRecord, KeyState
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import ClaimingKeyStore, KeyStore, keeping_claims
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["FirstKeys"]
 
@@ -54,6 +55,7 @@ class FirstKeys(Generic[K]):
         self._policy = policy
         self._events = events
 
+    @discreet
     def make(self, tenant: str | None, created: float) -> K:
         """Return the first data key of a tenant that has no authentic record and no tombstone.
 
@@ -88,6 +90,7 @@ class FirstKeys(Generic[K]):
     def _put(self, claims: ClaimingKeyStore, place: bytes, claim: bytes, replacing: bytes | None) -> bool:
         return self._events.watch(lambda: claims.put_claim(place, claim, replacing))
 
+    @discreet
     def _found(self, store: ClaimingKeyStore, place: bytes, claim: bytes, tenant: str | None) -> K | None:
         """Return the claimed key, with its record in the store; None if it must not be a first key."""
         try:

@@ -15,6 +15,7 @@ from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import KeyRecord, sorted_wraps, wrap_context
 from fieldcrypt.keys.stores.store import KeyStore
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["KeyMaker"]
 
@@ -39,6 +40,7 @@ class KeyMaker(Generic[K]):
         self._live_keys = live_keys
         self._events = events
 
+    @discreet
     def make(self, tenant: str | None, now: float) -> K:
         """Make a data key for a tenant; when this returns, it is durable in the key store.
 
@@ -54,6 +56,7 @@ class KeyMaker(Generic[K]):
         self._events.report(Event(EventKind.KEY_CREATED, authentic.key_id.hex(), tenant))
         return self._live_keys.admit(authentic, data_key, embedded=store is None, made_here=True)
 
+    @discreet
     def wrapped(self, tenant: str | None, now: float) -> tuple[AuthenticRecord, DataKey]:
         """Return a new data key and its record, which is not stored yet.
 

@@ -40,6 +40,7 @@ from fieldcrypt.keys.record.record import KeyRecord
 from fieldcrypt.keys.record.tombstone import Tombstone
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.offload import Offload, in_place
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["RETRY_INTERVAL", "LiveKeys"]
 
@@ -288,6 +289,7 @@ class LiveKeys(Generic[K]):
             kind = EventKind.RECORD_REFUSED if refused else EventKind.KEY_UNCONFIRMED
             self._events.report(Event(kind, key.key_id.hex(), key.tenant, cause=str(error)))
 
+    @discreet
     def _fetch(self, key_id: bytes, record: bytes | None, tenant: Named) -> K:
         key = self._keys.get(key_id, embedded=record is not None)
         if key is not None and (record is None or record in key.verified):
@@ -305,6 +307,7 @@ class LiveKeys(Generic[K]):
         key.verified.add(key_record.to_bytes())
         return self._unless_dropped(key, provider, *before)
 
+    @discreet
     def _refresh(self, key: K) -> K:
         """Confirm a key, or go on with it for a while if store or provider cannot be asked."""
         before = self._keys.shredded, self._keys.forgotten

@@ -10,6 +10,7 @@ from fieldcrypt.keys.providers.tenant_providers import TenantProviders, whose
 from fieldcrypt.keys.record.authentic import AuthenticRecord
 from fieldcrypt.keys.record.data_key import DataKey
 from fieldcrypt.keys.record.record import KeyRecord, Purpose
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["RecordOpener"]
 
@@ -32,6 +33,7 @@ class RecordOpener:
         self._events = events
         self._backend = backend
 
+    @discreet
     def open(self, record: KeyRecord, provider: KeyProvider | None = None) -> tuple[AuthenticRecord, DataKey]:
         """Unwrap a record's data key, and return the authentic record and the key; neither is kept.
 

@@ -8,6 +8,7 @@ from typing import Any
 from fieldcrypt.errors import ConfigurationError, KeyProviderError, NotWrappedHereError
 from fieldcrypt.keys.providers.provider import KeyProvider, not_wrapped_error
 from fieldcrypt.keys.record.record import WrappedKey
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["KeyProviderChain", "recognises"]
 
@@ -49,10 +50,12 @@ class KeyProviderChain(KeyProvider):
         self.public_key_wrapping = any(provider.public_key_wrapping for provider in self.providers)
         self.grace = min((other.grace for other in self.providers if other.grace is not None), default=None)
 
+    @discreet
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key with the first provider (see `KeyProvider.wrap`)."""
         return self.providers[0].wrap(data_key, context)
 
+    @discreet
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
         """Decrypt a data key with the first provider that has a key of one of the wraps (see `KeyProvider.unwrap`)."""
         failures: list[KeyProviderError] = []

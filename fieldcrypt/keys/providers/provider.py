@@ -16,6 +16,7 @@ from fieldcrypt.format.aead import KEY_SIZE, NONCE_SIZE, TAG_SIZE, Xaes256Gcm
 from fieldcrypt.format.context import encode_context
 from fieldcrypt.keys.record.data_key import DATA_KEY_SIZE
 from fieldcrypt.keys.record.record import WrappedKey
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["KeyProvider", "LocalKeyProvider", "not_wrapped_error"]
 
@@ -131,6 +132,7 @@ class LocalKeyProvider(KeyProvider):
         key: 32 bytes.
     """
 
+    @discreet
     def __init__(self, key: bytes) -> None:
         if not isinstance(key, bytes) or len(key) != KEY_SIZE:
             raise ConfigurationError(f"a local key is {KEY_SIZE} bytes")
@@ -144,6 +146,7 @@ class LocalKeyProvider(KeyProvider):
         return cls(_system.random_bytes(KEY_SIZE))
 
     @classmethod
+    @discreet
     def from_file(cls, path: str | os.PathLike[str], *, create: bool = False) -> LocalKeyProvider:
         """Read the key from a file: 32 bytes in base64, as `openssl rand -base64 32` writes them.
 
@@ -179,11 +182,13 @@ class LocalKeyProvider(KeyProvider):
         provider._path = os.path.abspath(path)
         return provider
 
+    @discreet
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Encrypt a data key (see `KeyProvider.wrap`)."""
         nonce = _system.random_bytes(NONCE_SIZE)
         return [WrappedKey(self._name, nonce + self._cipher.encrypt(nonce, data_key, encode_context(context)))]
 
+    @discreet
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
         """Decrypt a data key (see `KeyProvider.unwrap`)."""
         for wrap in wraps:

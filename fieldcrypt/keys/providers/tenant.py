@@ -11,6 +11,7 @@ from fieldcrypt.errors import ConfigurationError, KeyProviderError, UnknownTenan
 from fieldcrypt.keys.providers.chain import KeyProviderChain
 from fieldcrypt.keys.providers.provider import KeyProvider
 from fieldcrypt.keys.record.record import WrappedKey, check_tenant
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["USE_DEFAULT", "TenantKeyProvider", "UseDefault"]
 
@@ -97,10 +98,12 @@ class TenantKeyProvider(KeyProvider):
 
     by_tenant = True
 
+    @discreet
     def wrap(self, data_key: bytes, context: Mapping[str, str]) -> Sequence[WrappedKey]:
         """Refuse: `for_tenant` returns the provider that wraps."""
         self._refuse()
 
+    @discreet
     def unwrap(self, wraps: Sequence[WrappedKey], context: Mapping[str, str]) -> bytes:
         """Refuse: `for_tenant` returns the provider that unwraps."""
         self._refuse()

@@ -33,6 +33,7 @@ from fieldcrypt.migration.sample import Sample
 from fieldcrypt.migration.workers import Pace, work_together, worker_name
 from fieldcrypt.mixed_mode.value_status import ValueStatus
 from fieldcrypt.progress import Meter
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["StoredMigration"]
 
@@ -63,6 +64,7 @@ class StoredMigration(ErasesIndexes):
     def check_workers(self, workers: int) -> None:
         """Raise ConfigurationError if so many threads cannot work on the store."""
 
+    @discreet
     def plan(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> MigrationPlan:
         """Return what the values are, and which schema change is needed first. Locks and writes nothing.
 
@@ -92,6 +94,7 @@ class StoredMigration(ErasesIndexes):
         stale_seals = sum(look.found.stale_seals for look in looks)
         return MigrationPlan(rows, total, fields, stale_tags, needed, left, passed_over, remarks, stale_seals)
 
+    @discreet
     def backfill(
         self,
         *,
@@ -133,6 +136,7 @@ class StoredMigration(ErasesIndexes):
         report = self._run(step, on_progress, workers=workers, batch=batch, rate=rate, restart=restart or bool(newer))
         return report._replace(remarks=waiting(self._fields, (step.settling,)))
 
+    @discreet
     def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
         """Decrypt all units, or a sample, and compare them with the plaintext where it is beside them. Locks nothing.
 
@@ -158,6 +162,7 @@ class StoredMigration(ErasesIndexes):
                 reasons[key] = f"{reasons[key]}; {reason}" if key in reasons else reason
         return VerifyReport(rows, wrong, reasons, sample, total, left, differing)
 
+    @discreet
     def finish(self, *, batch: int = 1000, stale_plaintext: bool = False, on_progress: OnProgress = None) -> StepReport:
         """Remove plaintext wherever the encrypted field beside it has the same value. This cannot be undone.
 
@@ -182,6 +187,7 @@ class StoredMigration(ErasesIndexes):
         remarks = dict.fromkeys(each for part in self._parts for each in part.source.remarks())
         return report._replace(remarks=tuple(remarks))
 
+    @discreet
     def undo(self, *, batch: int = 1000, on_progress: OnProgress = None) -> StepReport:
         """Undo a backfill: empty the new field, or decrypt in place. Units that would lose data stay as they are.
 

@@ -10,11 +10,13 @@ from sqlalchemy.orm import Mapper, class_mapper
 from sqlalchemy.orm.exc import UnmappedClassError
 
 from fieldcrypt import ConfigurationError
+from fieldcrypt.spi import discreet
 from fieldcrypt_sqlalchemy.rows.plan import plan_of
 
 __all__ = ["seal"]
 
 
+@discreet
 def seal(model: type, values: Mapping[str, Any], *, defaults: bool = True) -> dict[str, Any]:
     """Return the values of a row with the protected ones encrypted for it, and with their tags.
 

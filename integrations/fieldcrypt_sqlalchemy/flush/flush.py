@@ -16,6 +16,7 @@ from sqlalchemy.orm.interfaces import EXT_CONTINUE
 from sqlalchemy.sql.elements import ClauseElement
 
 from fieldcrypt import ConfigurationError, FieldcryptError
+from fieldcrypt.spi import discreet
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.flush.compounds import CompoundTagging
 from fieldcrypt_sqlalchemy.flush.moves import expect_whole_row
@@ -72,6 +73,7 @@ class Sealing:
             for flushed in ("after_insert", "after_update"):
                 event.listen(mapper, flushed, self._open_flushed, raw=True)
 
+    @discreet(ours_alone=True)
     def _before_insert(self, mapper: Any, connection: Any, state: Any) -> Any:
         if len(mapper.columns) != self._columns:
             self._check_columns(mapper)
@@ -118,6 +120,7 @@ class Sealing:
             state.dict[key] = None
             state.committed_state.setdefault(key, NO_VALUE)
 
+    @discreet(ours_alone=True)
     def _before_update(self, mapper: Any, connection: Any, state: Any) -> Any:
         if len(mapper.columns) != self._columns:
             self._check_columns(mapper)
@@ -219,6 +222,7 @@ class Sealing:
             return False
         return attribute.type.compare_values(value, old)
 
+    @discreet(ours_alone=True)
     def _open_loaded(self, state: Any, *_: Any) -> None:
         """Open what is read past the attributes, and keep what was opened."""
         values = state.dict
@@ -228,6 +232,7 @@ class Sealing:
                 values[attribute.key] = attribute.field.open(sealed, *self._row.place(state, state.dict))
                 note_stored(state, attribute.key, sealed)
 
+    @discreet(ours_alone=True)
     def _open_flushed(self, mapper: Any, connection: Any, state: Any) -> None:
         self._open_loaded(state)
 
@@ -236,6 +241,7 @@ class Sealing:
         if state.session is not None:
             state.session.info.setdefault(_FLUSHED, []).extend((state, each) for each in self._restores)
 
+    @discreet(ours_alone=True)
     def _refreshed(self, state: Any, context: Any, keys: Any) -> None:
         """Forget what an UPDATE statement has put into an object, if it is sealed for another row.
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.orm import Mapper
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_sqlalchemy.column.companion import BlindIndexTag
 from fieldcrypt_sqlalchemy.column.type import is_searchable
 from fieldcrypt_sqlalchemy.internals.results import expire
@@ -43,11 +44,13 @@ class _AttributesOfTags:
         compounds = [] if plan is None else plan.compound_keys
         return {**tags, **{tag_key: tuple(compound.columns) for compound, tag_key in compounds}}
 
+    @discreet(ours_alone=True)
     def after_update_statement(self, state: Any, context: Any, keys: Any) -> None:
         """Forget the tags of an object that got values from an UPDATE statement, for which the ORM has no new tags."""
         if context is None and (keys := set(keys or ())):
             self._forget(state, [tag for tag, of in self._tags.items() if not keys.isdisjoint(of)])
 
+    @discreet(ours_alone=True)
     def before_flush(self, mapper: Any, connection: Any, state: Any) -> None:
         """Forget tags that the application set: merging an object that was made without them sets None."""
         self._forget(state, [tag for tag in self._tags if tag in state.committed_state])

@@ -8,6 +8,7 @@ from sqlalchemy import event
 from sqlalchemy.orm.base import NO_VALUE
 from sqlalchemy.sql.elements import ClauseElement
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_sqlalchemy.rows.plan import Plan
 
 __all__ = ["Tagging"]
@@ -29,6 +30,7 @@ class Tagging:
             event.remove(self._plan.mapper, "before_insert", self._before_insert)
             event.remove(self._plan.mapper, "before_update", self._before_update)
 
+    @discreet(ours_alone=True)
     def _before_insert(self, mapper: Any, connection: Any, state: Any) -> None:
         values = state.dict
         for attribute in self._searchable:
@@ -40,6 +42,7 @@ class Tagging:
                 tags = attribute.tagger.stored_tags(value, None)
                 values.update((key, tags[name]) for name, key in attribute.tag_keys.items())
 
+    @discreet(ours_alone=True)
     def _before_update(self, mapper: Any, connection: Any, state: Any) -> None:
         for attribute in self._searchable:
             if attribute.key not in state.committed_state:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Insert, Update
 from sqlalchemy.orm.context import FromStatement
 from sqlalchemy.sql.base import CompileState
 
+from fieldcrypt.spi import emptied
 from fieldcrypt_sqlalchemy.internals.gate import read, renamed_error
 
 __all__ = ["MADE", "Options", "Proceed", "Rows", "note_what_the_orm_makes", "wrap_contexts", "wrap_writes"]
@@ -37,7 +38,12 @@ def _wrap_execution(kind: Any, execute: Execute) -> None:
     def _execute_on_connection(
         self: Any, connection: Connection, distilled_params: Rows, execution_options: Mapping[str, Any]
     ) -> Any:
-        return execute(proceed, self, connection, distilled_params, execution_options)
+        try:
+            return execute(proceed, self, connection, distilled_params, execution_options)
+        except BaseException as error:
+            del self, connection, distilled_params, execution_options  # which hold what is written
+            emptied(error, ours_alone=True)
+            raise
 
     kind._execute_on_connection = _execute_on_connection
 
@@ -55,14 +61,25 @@ def wrap_contexts(examine: Callable[[Any, Mapping[str, Any]], object], note: str
     # These run for each statement of the process. The second condition is the usual case: nothing is to be done.
 
     def _exec_single_context(self: Any, dialect: Any, context: Any, statement: Any, parameters: Any) -> Any:
-        compiled = context.compiled
-        if compiled is not None and compiled.__dict__.get(note, compiled) is not None:
-            _examine(examine, context)
-        return execute_single(self, dialect, context, statement, parameters)
+        try:
+            compiled = context.compiled
+            if compiled is not None and compiled.__dict__.get(note, compiled) is not None:
+                _examine(examine, context)
+            return execute_single(self, dialect, context, statement, parameters)
+        except BaseException as error:
+            del self, context, statement, parameters  # which hold what is written
+            compiled = None
+            emptied(error, ours_alone=True)
+            raise
 
     def _exec_insertmany_context(self: Any, dialect: Any, context: Any) -> Any:
-        _examine(examine, context)
-        return execute_many(self, dialect, context)
+        try:
+            _examine(examine, context)
+            return execute_many(self, dialect, context)
+        except BaseException as error:
+            del self, context  # likewise
+            emptied(error, ours_alone=True)
+            raise
 
     kind._exec_single_context, kind._exec_insertmany_context = _exec_single_context, _exec_insertmany_context
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm.attributes import instance_state
 
 from fieldcrypt import DecryptionError, FieldcryptError
+from fieldcrypt.spi import discreet, emptied
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, placed_error
 from fieldcrypt_sqlalchemy.flush.stored_values import note_stored
 from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
@@ -57,14 +58,20 @@ def _setter(key: str) -> Callable[[Any, Any, Any], None]:
 
     def __set__(self: Any, instance: Any, value: Any) -> None:  # noqa: N807
         if value.__class__ is Sealed and _is_selected(value, self.property.columns[0].type):
+            del instance
             raise ProtectedColumnError(
                 f"{self.class_.__name__}.{key} takes plaintext. A selected value belongs to its row: open it, "
                 "sealed.open(key, tenant=tenant), and assign the plaintext"
             )
         values = instance.__dict__
-        if values.get(key).__class__ is Sealed:
-            _open_before(self, instance, key)
-        self.impl.set(instance_state(instance), values, value, None)
+        try:
+            if values.get(key).__class__ is Sealed:
+                _open_before(self, instance, key)
+            self.impl.set(instance_state(instance), values, value, None)
+        except BaseException as error:
+            del instance, value, values
+            emptied(error, ours_alone=True)
+            raise
 
     return __set__
 
@@ -84,16 +91,21 @@ def _mixed_getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, A
         if instance is None:
             return self
         state, values = instance_state(instance), instance.__dict__
-        value = values[key] if key in values else self.impl.get(state, values)
-        if value.__class__ is not Sealed:
-            return value
-        if value._opened is UNOPENED:
-            place = row.place(state, values)
-            try:
-                value._opened = field.decrypted(value._data, *place, tells=False)
-            except FieldcryptError as error:
-                return _read_again(state, key, row, field, place[1], error)
-        return value._opened
+        try:
+            value = values[key] if key in values else self.impl.get(state, values)
+            if value.__class__ is not Sealed:
+                return value
+            if value._opened is UNOPENED:
+                place = row.place(state, values)
+                try:
+                    value._opened = field.decrypted(value._data, *place, tells=False)
+                except FieldcryptError as error:
+                    return _read_again(state, key, row, field, place[1], error)
+            return value._opened
+        except BaseException as error:
+            del instance, state, values  # which hold the other attributes
+            emptied(error, ours_alone=True)
+            raise
 
     return __get__
 
@@ -111,33 +123,40 @@ def _getter(key: str, row: RowKey, field: SealedField) -> Callable[[Any, Any, An
             return self
         values = instance.__dict__
         try:
-            value = values[key]
-        except KeyError:
-            value = self.impl.get(instance_state(instance), values)
-        if value.__class__ is not Sealed:
-            return value
-        plain = value._opened
-        if plain is not UNOPENED:
+            try:
+                value = values[key]
+            except KeyError:
+                value = self.impl.get(instance_state(instance), values)
+            if value.__class__ is not Sealed:
+                return value
+            plain = value._opened
+            if plain is not UNOPENED:
+                return plain
+            first, last, bound_to = row.recent
+            state = instance._sa_instance_state
+            try:
+                is_recent = values[first_name] is first and values[last_name] is last and not state.committed_state
+            except KeyError:
+                is_recent = False
+            context, tenant = bound_to if is_recent else row.committed(state, values)
+            try:
+                plain = decrypt(value._data, tenant=tenant, context=context)
+            except FieldcryptError as error:
+                return _read_again(state, key, row, field, tenant, error)
+            if from_field is not None:
+                plain = field.converted(plain, value._data, tenant)
+            value._opened = plain  # and not in place of it: a pickle of the object has what the database has
             return plain
-        first, last, bound_to = row.recent
-        state = instance._sa_instance_state
-        try:
-            is_recent = values[first_name] is first and values[last_name] is last and not state.committed_state
-        except KeyError:
-            is_recent = False
-        context, tenant = bound_to if is_recent else row.committed(state, values)
-        try:
-            plain = decrypt(value._data, tenant=tenant, context=context)
-        except FieldcryptError as error:
-            return _read_again(state, key, row, field, tenant, error)
-        if from_field is not None:
-            plain = field.converted(plain, value._data, tenant)
-        value._opened = plain  # and not in place of it: a pickle of the object has what the database has
-        return plain
+        except BaseException as error:
+            del instance, values  # which hold the other attributes
+            state = value = plain = None
+            emptied(error, ours_alone=True)
+            raise
 
     return __get__
 
 
+@discreet
 def _read_again(
     state: Any, key: str, row: RowKey, field: SealedField, tenant: str | None, error: FieldcryptError
 ) -> Any:

@@ -10,6 +10,7 @@ from sqlalchemy.engine import result_tuple
 from sqlalchemy.orm import Bundle, Session
 from sqlalchemy.sql.selectable import SelectBase
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_sqlalchemy.column.protected import inner
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.offload import check_session
@@ -20,6 +21,7 @@ from fieldcrypt_sqlalchemy.rows.sealed import Sealed
 __all__ = ["opened"]
 
 
+@discreet
 def opened(session: Session, statement: Any) -> Sequence[Row[Any]]:
     """Return the rows of a SELECT that lists columns, with the values of decorated models in plaintext.
 

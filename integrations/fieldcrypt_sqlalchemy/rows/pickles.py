@@ -11,6 +11,7 @@ from sqlalchemy.orm.base import NO_VALUE
 from sqlalchemy.sql.elements import ClauseElement
 
 from fieldcrypt import FieldcryptError
+from fieldcrypt.spi import discreet
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 from fieldcrypt_sqlalchemy.rows.plan import Plan, plan_of
@@ -54,9 +55,11 @@ def _wrap(cls: Any) -> None:
     """Have a class's own methods, or those that it has from `object`, take and give sealed values."""
     get, set_ = cls.__getstate__, getattr(cls, "__setstate__", None)
 
+    @discreet(ours_alone=True)
     def __getstate__(self: Any) -> Any:  # noqa: N807
         return _sealed(self, get(self))
 
+    @discreet(ours_alone=True)
     def __setstate__(self: Any, pickled: Any) -> None:  # noqa: N807
         if set_ is not None:
             set_(self, pickled)

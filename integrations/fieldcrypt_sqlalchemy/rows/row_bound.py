@@ -56,7 +56,9 @@ class RowBound(Encrypted):
                 except (TypeError, ValueError) as error:  # of a column that has no room for it
                     refused = parameterless_error(error)
                 raise refused
-            raise self._not_sealed_error(value)
+            refused = self._not_sealed_error(value)
+            del value
+            raise refused
 
         return process
 

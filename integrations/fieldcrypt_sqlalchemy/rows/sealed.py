@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from fieldcrypt import ConfigurationError
+from fieldcrypt.spi import discreet
 from fieldcrypt_sqlalchemy.column.companion import Tag, Tags
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
@@ -37,6 +38,7 @@ class Sealed:
         self._opened = known  # once it was opened, or before it was sealed
         self._origin = origin
 
+    @discreet
     def open(self, *row: Any, tenant: Any = None) -> Any:
         """Return the value.
 
@@ -52,6 +54,7 @@ class Sealed:
         context, of_tenant = self._field.row_key.named(row, tenant)
         return self._field.decrypted(self._data, context, of_tenant)
 
+    @discreet
     def __eq__(self, other: object) -> bool:
         if other is None:
             return False

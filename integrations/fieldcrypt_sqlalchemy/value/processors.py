@@ -10,7 +10,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from fieldcrypt import DecryptionError, Field, FieldcryptError
-from fieldcrypt.spi import located
+from fieldcrypt.spi import emptied, located
 from fieldcrypt_sqlalchemy.errors import parameterless_error
 
 __all__ = ["binary_type", "binding", "returns_plaintext", "reading_binary", "revealing"]
@@ -59,6 +59,11 @@ def binding(
             return data if to_driver is None else to_driver(data)
         except (TypeError, ValueError, FieldcryptError) as error:
             refused = parameterless_error(located(error, field=field.name))
+        except BaseException as error:
+            del value
+            emptied(error)
+            raise
+        del value
         raise refused
 
     return process
@@ -78,8 +83,13 @@ def reading_binary(decrypt: Process, field: Field[Any], *, mixed: bool) -> Proce
         if value is None:
             return None
         if not isinstance(value, may_be_stored):  # SQLite lets anyone put anything into a column
+            del value
             raise field.reported_error(DecryptionError())
-        return decrypt(value)
+        try:
+            return decrypt(value)
+        except BaseException:
+            del value  # which may be plaintext, where that is accepted
+            raise
 
     return process if mixed else field.reader(otherwise=process)
 
@@ -94,11 +104,19 @@ def revealing(read: Process, from_field: Process | None, field: Field[Any]) -> P
     """
 
     def convert(value: Any) -> Any:
-        plain = read(value)
+        try:
+            plain = read(value)
+        except BaseException:
+            del value
+            raise
         try:
             return None if plain is None else from_field(plain)  # type: ignore[misc]  # it is not used without
         except DecryptionError as error:
-            raise field.reported_error(error, value) from None
+            refused: BaseException = field.reported_error(error, value)
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
+            refused = emptied(error)
+        del plain
+        raise refused from None
 
     process = read if from_field is None else convert
     _revealing.add(process)

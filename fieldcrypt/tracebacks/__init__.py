@@ -1,0 +1,1 @@
+"""What error trackers see of fieldcrypt: tracebacks without local variables."""
