@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 # that is in it; of names that fit, the longest counts. A package itself is its front door.
 LAYERS = {
     "fieldcrypt": [
-        "tracebacks",
+        "tracebacks scrubbing",
         "errors",
         "_system _unicode offload normalisers _moved _version",
         "_base counting.value_stats",

@@ -14,6 +14,7 @@ CORE_DOORS = [
         "fieldcrypt",
         "fieldcrypt.migration",
         "fieldcrypt.normalisers",
+        "fieldcrypt.scrubbing",
         "fieldcrypt.search",
         "fieldcrypt.settings",
         "fieldcrypt.testing",
