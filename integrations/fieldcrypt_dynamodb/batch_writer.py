@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from fieldcrypt.spi import discreet
+
 __all__ = ["BATCH", "AnyBatchWriter", "BatchWriter", "Write"]
 
 BATCH = 25  # the most that DynamoDB takes
@@ -63,11 +65,13 @@ class AnyBatchWriter(Generic[A]):
 class BatchWriter(AnyBatchWriter[dict[str, Any]]):
     """Collects puts and deletes, and sends them 25 at a time; the rest when the `with` block ends."""
 
+    @discreet
     def put_item(self, Item: dict[str, Any]) -> None:  # noqa: N803 (boto3's name)
         """Put an item."""
         if self._add({"PutRequest": {"Item": Item}}):
             self._flush()
 
+    @discreet
     def delete_item(self, Key: dict[str, Any]) -> None:  # noqa: N803 (boto3's name)
         """Delete an item."""
         if self._add({"DeleteRequest": {"Key": Key}}):
@@ -79,6 +83,7 @@ class BatchWriter(AnyBatchWriter[dict[str, Any]]):
     def __enter__(self) -> Self:
         return self
 
+    @discreet
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

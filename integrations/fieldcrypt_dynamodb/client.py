@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from copy import copy
 from typing import Any, Self, TypeVar
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError, RefusedMemberError
 from fieldcrypt_dynamodb.item.forms import PYTHON, WIRE
 from fieldcrypt_dynamodb.meta import is_of_resource
@@ -41,10 +42,12 @@ class AnyClient(ItemOperations[A], BatchOperations[A]):
         self._client, self._wire, self._requests = client, wire, requests
         return self
 
+    @discreet
     def transact_get_items(self, **params: Any) -> A:
         """Get and decrypt items, in a transaction."""
         return self._call(self._requests.transact_get_items, "transact_get_items", params)
 
+    @discreet
     def transact_write_items(self, **params: Any) -> A:
         """Encrypt and write items, in a transaction."""
         return self._call(self._requests.transact_write_items, "transact_write_items", params)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from fieldcrypt import ConfigurationError
+from fieldcrypt.spi import discreet
 from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.item.description import TableDescription
 from fieldcrypt_dynamodb.item.entities.entities import Entities
@@ -23,6 +24,7 @@ __all__ = ["ProtectedTable"]
 class ProtectedTable(TableDescription):
     __doc__ = TableDescription.__doc__
 
+    @discreet
     def encrypt_item(
         self, item: Mapping[str, Any], *, form: ItemForm = "python", to: ItemForm | None = None
     ) -> dict[str, Any]:
@@ -45,6 +47,7 @@ class ProtectedTable(TableDescription):
         own: ItemForm = "python" if form == "python" else "dynamodb"
         return converted(self._items_in(own).encrypted(converted(item, form, own)), "dynamodb", to or form)
 
+    @discreet
     def decrypt_item(
         self,
         item: Mapping[str, Any],

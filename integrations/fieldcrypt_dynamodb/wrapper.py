@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Any, Generic, TypeVar
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_dynamodb.errors import RefusedMemberError
 from fieldcrypt_dynamodb.item.binding import Tenant
 from fieldcrypt_dynamodb.request.batches import Requests
@@ -60,26 +61,32 @@ class ItemOperations(Wrapper[A]):
     def _on_table(self, operation: str, params: Params) -> A:
         raise NotImplementedError
 
+    @discreet
     def put_item(self, **params: Any) -> A:
         """Encrypt and put an item."""
         return self._on_table("put_item", params)
 
+    @discreet
     def get_item(self, **params: Any) -> A:
         """Get and decrypt an item."""
         return self._on_table("get_item", params)
 
+    @discreet
     def update_item(self, **params: Any) -> A:
         """Update an item, with encrypted values."""
         return self._on_table("update_item", params)
 
+    @discreet
     def delete_item(self, **params: Any) -> A:
         """Delete an item."""
         return self._on_table("delete_item", params)
 
+    @discreet
     def query(self, **params: Any) -> A:
         """Find items by key, or by a searchable attribute whose tags are the key of an index."""
         return self._on_table("query", params)
 
+    @discreet
     def scan(self, **params: Any) -> A:
         """Read all items, or filter them."""
         return self._on_table("scan", params)
@@ -96,10 +103,12 @@ class BatchOperations(Wrapper[A]):
     def _be_of_entity(self, name: str) -> None:
         self._requests = self._requests.of_entity(name)
 
+    @discreet
     def batch_get_item(self, **params: Any) -> A:
         """Get and decrypt items."""
         return self._call(self._requests.batch_get_item, "batch_get_item", params)
 
+    @discreet
     def batch_write_item(self, **params: Any) -> A:
         """Encrypt and put, or delete, items."""
         return self._call(self._requests.batch_write_item, "batch_write_item", params)

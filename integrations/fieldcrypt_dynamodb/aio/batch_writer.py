@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_dynamodb.batch_writer import BATCH, AnyBatchWriter, Write
 
 __all__ = ["AsyncBatchWriter"]
@@ -31,11 +32,13 @@ class AsyncBatchWriter(AnyBatchWriter[Awaitable[dict[str, Any]]]):
         self._pause = on_exit_loop_sleep
         self._meanwhile: list[list[list[Any]]] = []  # for each batch that is being sent, the keys added since
 
+    @discreet
     async def put_item(self, Item: dict[str, Any]) -> None:  # noqa: N803 (boto3's name)
         """Put an item."""
         if self._add({"PutRequest": {"Item": Item}}):
             await self._flush()
 
+    @discreet
     async def delete_item(self, Key: dict[str, Any]) -> None:  # noqa: N803 (boto3's name)
         """Delete an item."""
         if self._add({"DeleteRequest": {"Key": Key}}):
@@ -59,6 +62,7 @@ class AsyncBatchWriter(AnyBatchWriter[Awaitable[dict[str, Any]]]):
     async def __aenter__(self) -> Self:
         return self
 
+    @discreet
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_dynamodb.aio.steps import in_thread
 from fieldcrypt_dynamodb.request.exchange import Exchange, Response
 
@@ -21,6 +22,7 @@ class _Step(NamedTuple):
     is_answer: bool
 
 
+@discreet
 async def run_async(exchange: Exchange, send: Callable[..., Awaitable[Response]]) -> Response:
     """Send what an operation yields, one request after another, and return its answer.
 

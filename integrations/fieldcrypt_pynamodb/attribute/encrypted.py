@@ -14,7 +14,7 @@ from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor, Field, IndexedBy, Protection
 from fieldcrypt.schemes import LegacyReader
-from fieldcrypt.spi import MixedField, located
+from fieldcrypt.spi import MixedField, discreet, located
 from fieldcrypt_dynamodb.item.plaintext import stored
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_pynamodb.attribute.conversion import conversion
@@ -153,6 +153,7 @@ class EncryptedAttribute(EncryptedExpressions[T]):
         self._bound_to_items = True  # for one inside a map, the instance does not have the value
         self._unconverted = None if nested else PendingValue(self, None)
 
+    @discreet
     def __set__(self, instance: Any, value: Any) -> None:
         if isinstance(self.inner, MapAttribute) and isinstance(value, Mapping):
             value = type(self.inner)(**value)  # as a MapAttribute does when it is assigned to
@@ -190,6 +191,7 @@ class EncryptedAttribute(EncryptedExpressions[T]):
         """Return what reads the values of a field, and what else the attribute accepts; None if that is nothing."""
         return self.protection.mixed(encryptor, field, self._conversion.of_plaintext, self._to_field)
 
+    @discreet
     def serialize(self, value: Any) -> Any:
         """Encrypt a value, or leave that to the model that knows the item. PynamoDB takes None for an absent one."""
         if self._convert is None:
@@ -208,6 +210,7 @@ class EncryptedAttribute(EncryptedExpressions[T]):
             return stored(value)
         return super().get_value(value) if data is None else data
 
+    @discreet
     def deserialize(self, value: Any) -> Any:
         """Decrypt a value that is not bound to an item."""
         if self._bound_to_items:

@@ -13,6 +13,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.models import Model
 
 from fieldcrypt import FieldcryptError
+from fieldcrypt.spi import discreet
 from fieldcrypt_dynamodb.errors import placed_error, write_applied_error
 from fieldcrypt_dynamodb.item.plaintext import key_of
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
@@ -31,6 +32,7 @@ E = TypeVar("E", bound=Exception)
 class EncryptedModel(Model):
     """A model with encrypted attributes. A Model gets this base with its first one."""
 
+    @discreet
     def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
         if null_check:
             return super()._container_serialize(null_check=True)
@@ -41,6 +43,7 @@ class EncryptedModel(Model):
             NULL_CHECK.reset(before)
 
     @classmethod
+    @discreet
     def _instantiate(cls: type[M], attribute_values: dict[str, dict[str, Any]]) -> M:
         try:
             instance = super()._instantiate(attribute_values)
@@ -49,6 +52,7 @@ class EncryptedModel(Model):
         instance._fieldcrypt_place_marks(attribute_values)
         return instance
 
+    @discreet
     def _container_deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
         before, done = self.attribute_values, False
         try:
@@ -77,6 +81,7 @@ class EncryptedModel(Model):
                 if value.__class__ is Unreadable:
                     value.error = self._fieldcrypt_placed(value.error, item)
 
+    @discreet
     def deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
         """As in PynamoDB."""
         answer = self.__dict__.get("_fieldcrypt_answer")
@@ -84,6 +89,7 @@ class EncryptedModel(Model):
             answer["Attributes"] = attribute_values
         super().deserialize(attribute_values)
 
+    @discreet
     def update(
         self, actions: list[Action], condition: Condition | None = None, *, add_version_condition: bool = True
     ) -> Any:
@@ -113,6 +119,7 @@ class EncryptedModel(Model):
         for kind in {id(kind.encryptor): kind for kind in kinds}.values():
             warm_keys(kind, None)
 
+    @discreet
     def to_simple_dict(self, *, force: bool = False) -> dict[str, Any]:
         """Return the item as a mapping for JSON: encrypted attributes and tags as base64 text, the rest as usual.
 
@@ -140,6 +147,7 @@ class EncryptedMap(MapAttribute[Any, Any]):
         """
         return _simple_dict(self, self._fieldcrypt_serialized(), force)
 
+    @discreet
     def to_dynamodb_dict(self) -> dict[str, dict[str, Any]]:
         """As in PynamoDB.
 

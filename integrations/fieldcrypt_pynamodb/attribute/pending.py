@@ -10,7 +10,7 @@ from pynamodb.constants import BINARY
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path, Value, _Operand
 
-from fieldcrypt.spi import Question
+from fieldcrypt.spi import Question, discreet
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
 __all__ = ["Asked", "PendingOperand", "PendingValue", "is_expression", "refuse_pending"]
@@ -39,6 +39,7 @@ class PendingOperand(Value):
         super().__init__({BINARY: pending})
         self.pending = pending
 
+    @discreet
     def serialize(self, placeholder_names: dict[str, str], expression_attribute_values: dict[str, str]) -> str:
         """Refuse: the value got past what could have encrypted it."""
         raise _passed_by_error(self.pending.attribute)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.encrypted_model import EncryptedModel
 from fieldcrypt_pynamodb.binding.nested import nested_attributes
@@ -55,6 +56,7 @@ class ProtectedModel(ReadingModel):
 
     # Writing and reading. PynamoDB's serializers leave values of protected attributes pending.
 
+    @discreet
     def _container_serialize(self, null_check: bool = True) -> dict[str, dict[str, Any]]:
         skipped: Any = EncryptedModel if null_check else ReadingModel  # which has nothing to do then
         item = super(skipped, self)._container_serialize(null_check=null_check)
@@ -62,6 +64,7 @@ class ProtectedModel(ReadingModel):
         return item
 
     @classmethod
+    @discreet
     def _instantiate(cls: type[M], attribute_values: dict[str, dict[str, Any]]) -> M:
         stored = None if cls._discriminator is None else cls._get_discriminator_class(attribute_values)
         of: type[M] = cls if stored is None or not issubclass(stored, cls) else stored
@@ -73,6 +76,7 @@ class ProtectedModel(ReadingModel):
             instance.attribute_values.update(marked)
         return instance
 
+    @discreet
     def _container_deserialize(self, attribute_values: dict[str, dict[str, Any]]) -> None:
         plan, before, done = self._fieldcrypt_plan(), self.attribute_values, False
         try:
@@ -87,6 +91,7 @@ class ProtectedModel(ReadingModel):
 
     # Conditions and updates
 
+    @discreet
     def update(
         self, actions: list[Action], condition: Condition | None = None, *, add_version_condition: bool = True
     ) -> Any:
@@ -98,6 +103,7 @@ class ProtectedModel(ReadingModel):
     def _fieldcrypt_warm_keys(self) -> None:
         self._fieldcrypt_plan().warm_keys(self)
 
+    @discreet
     def get_update_kwargs_from_instance(
         self,
         actions: list[Action],
@@ -119,6 +125,7 @@ class ProtectedModel(ReadingModel):
         condition = rewritten_condition(condition, type(self))
         return sealed, condition if right is None else right if condition is None else condition & right
 
+    @discreet
     def _get_save_args(
         self, condition: Condition | None = None, *, add_version_condition: bool = True
     ) -> tuple[Iterable[Any], dict[str, Any]]:
@@ -126,10 +133,12 @@ class ProtectedModel(ReadingModel):
             rewritten_condition(condition, type(self)), add_version_condition=add_version_condition
         )
 
+    @discreet
     def delete(self, condition: Condition | None = None, *, add_version_condition: bool = True) -> Any:
         """As in PynamoDB."""
         return super().delete(rewritten_condition(condition, type(self)), add_version_condition=add_version_condition)
 
+    @discreet
     def get_delete_kwargs_from_instance(
         self,
         condition: Condition | None = None,
@@ -145,6 +154,7 @@ class ProtectedModel(ReadingModel):
         )
 
     @classmethod
+    @discreet
     def get_operation_kwargs_from_class(
         cls, hash_key: Any, range_key: Any | None = None, condition: Condition | None = None
     ) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pynamodb.expressions.condition import Condition
 from pynamodb.pagination import ResultIterator
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_pynamodb.attribute.encrypted_model import EncryptedModel
 from fieldcrypt_pynamodb.search.conditions import rewritten_condition, rewritten_filter
 from fieldcrypt_pynamodb.search.projection import check_index, widened
@@ -25,6 +26,7 @@ class ReadingModel(EncryptedModel):
     """A model whose methods take conditions on searchable attributes, and read what decryption needs."""
 
     @classmethod
+    @discreet
     def get(
         cls: type[M],
         hash_key: Any,
@@ -36,6 +38,7 @@ class ReadingModel(EncryptedModel):
         return super().get(hash_key, range_key, consistent_read, widened(cls, attributes_to_get))
 
     @classmethod
+    @discreet
     def batch_get(
         cls: type[M],
         items: Iterable[Any],
@@ -46,6 +49,7 @@ class ReadingModel(EncryptedModel):
         return super().batch_get(items, consistent_read, widened(cls, attributes_to_get))
 
     @classmethod
+    @discreet
     def query(
         cls: type[M],
         hash_key: Any,
@@ -94,6 +98,7 @@ class ReadingModel(EncryptedModel):
         )
 
     @classmethod
+    @discreet
     def scan(
         cls: type[M],
         filter_condition: Condition | None = None,
@@ -137,6 +142,7 @@ class ReadingModel(EncryptedModel):
         )
 
     @classmethod
+    @discreet
     def count(
         cls,
         hash_key: Any | None = None,
