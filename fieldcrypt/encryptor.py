@@ -18,12 +18,11 @@ from fieldcrypt.counting.value_stats import NO_VALUES
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.events import Event, Events, Observer, Stats
 from fieldcrypt.field import Field
-from fieldcrypt.format import envelope
 from fieldcrypt.format.codecs import Codec
 from fieldcrypt.format.context import NoTenant
+from fieldcrypt.keys.admin import old_keys
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.providers.provider import KeyProvider
-from fieldcrypt.keys.record.record import KeyState
 from fieldcrypt.keys.stores.store import KeyStore
 from fieldcrypt.normalisers import Normaliser
 from fieldcrypt.offload import Offload, in_place
@@ -495,15 +494,7 @@ class Encryptor:
         Raises:
             As `Field.decrypt`; the value itself is not decrypted, only its data key is unwrapped.
         """
-        keyring = self._configured()
-        value = envelope.parse(envelope.as_bytes(data))
-        record = keyring.for_decryption(value.key_id, value.record, tenant=tenant).record
-        if record.created < keyring.policy.earliest or (value.record is not None and keyring.store is not None):
-            return True
-        if keyring.uses_own_keys(record.tenant):
-            return record.created + keyring.policy.rotate_after.total_seconds() <= _system.wall_clock()
-        active = keyring.active(record.tenant)
-        return record.state is not KeyState.ACTIVE or (active is not None and active.age > record.age)
+        return old_keys.needs_reencrypt(self._configured(), data, tenant)
 
     def followed_at(self, data: bytes, *, tenant: str | NoTenant | None = None) -> float | None:
         """Return when a value's data key becomes an old one because a newer key is waiting; None if none is.
@@ -517,9 +508,7 @@ class Encryptor:
         Raises:
             As `needs_reencrypt`.
         """
-        keyring = self._configured()
-        value = envelope.parse(envelope.as_bytes(data))
-        return keyring.followed_at(keyring.for_decryption(value.key_id, value.record, tenant=tenant).record)
+        return old_keys.followed_at(self._configured(), data, tenant)
 
     def writing_canaries(self) -> AbstractContextManager[None]:
         """Return a context in which all fields write canaries: values whose decryption is reported as `CANARY_READ`.
