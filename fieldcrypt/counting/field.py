@@ -19,6 +19,10 @@ class CountedField(Field[T]):
 
     def encrypt(self, value: T, *, tenant: str | None = None, context: Mapping[str, str] | None = None) -> bytes:
         """Do what `Field.encrypt` does, and count it."""
-        data = super().encrypt(value, tenant=tenant, context=context)
+        try:
+            data = super().encrypt(value, tenant=tenant, context=context)
+        except BaseException:
+            del value  # no traceback has it
+            raise
         self._encrypted[tenant].one()
         return data

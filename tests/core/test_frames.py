@@ -53,9 +53,9 @@ def data_keys(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 class World:
     """An Encryptor over a key store and a key service that fail on request."""
 
-    def __init__(self, backend: str) -> None:
+    def __init__(self, backend: str, *, count_values: bool = False) -> None:
         self.provider, self.store = CountingProvider(), RowStore()
-        self.encryptor = Encryptor(self.provider, self.store, POLICY, backend=backend)
+        self.encryptor = Encryptor(self.provider, self.store, POLICY, backend=backend, count_values=count_values)
         self.ssn = self.encryptor.field("patients.ssn", str)
         self.number = self.encryptor.field("patients.number", int)
         self.index = self.encryptor.blind_index("patients.ssn", str, normaliser="nfkc")
@@ -370,6 +370,15 @@ class TestDiscreetFunctions:
         error = raised(work)
         assert len([*errors_of(error)]) == errors
         assert held(error, SSN, module="") == []
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_encryptor_that_counts_values(backend: str, data_keys: list[bytes], write: str) -> None:
+    """Its fields have methods of their own."""
+    world = World(backend, count_values=True)
+    world.store.go_down()
+    assert held(raised(lambda: WRITES[write](world, SSN)), SSN, *data_keys) == []
 
 
 def test_self_contained_values(data_keys: list[bytes]) -> None:
