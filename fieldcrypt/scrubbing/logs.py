@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+
+from fieldcrypt.scrubbing.parameters import is_of_an_engine, without_parameters
 
 __all__ = ["ScrubbingFilter"]
 
@@ -14,20 +17,25 @@ class ScrubbingFilter(logging.Filter):
     """Keeps data keys and parameters of SQL statements out of what a handler writes.
 
     It drops debug records of libraries that log the requests and answers of AWS. It hides the parameters in the text of
-    SQLAlchemy's errors, as `create_engine(…, hide_parameters=True)` does for an engine. Add it to handlers, because a
-    filter of a logger does not see the records of loggers below it.
+    SQLAlchemy's errors, as `create_engine(…, hide_parameters=True)` does for an engine. Records with which `echo=True`
+    shows parameters and rows are dropped. Add it to handlers, because a filter of a logger does not see the records of
+    loggers below it.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return False for a record that is not to be written."""
         if record.levelno < logging.INFO and record.name.partition(".")[0] in _TALKATIVE:
             return False
+        if is_of_an_engine(record.name) and str(record.msg).endswith("%r"):
+            return False
         if record.exc_info and record.exc_info[1] is not None:
             _hide_parameters(record.exc_info[1])
             record.exc_text = None  # which another handler may have left
-        for argument in record.args if isinstance(record.args, tuple) else ():
-            if isinstance(argument, BaseException):
-                _hide_parameters(argument)
+        with suppress(Exception):  # arguments that do not fit: the handler says so
+            message = record.getMessage()
+            hidden = without_parameters(message)
+            if hidden != message:
+                record.msg, record.args = hidden, ()
         return True
 
 

@@ -7,14 +7,16 @@ from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from fieldcrypt.scrubbing.parameters import is_of_an_engine, without_parameters
+
 __all__ = ["Scrubber", "scrub"]
 
 Event = TypeVar("Event", bound=MutableMapping[str, Any])
 
 _SENT = ("data", "query_string", "cookies")  # by the client, in a request
+_SENT_BEFORE = ("referer", "cookie")  # headers that repeat a query or what the client was given
 _PARAMETERS = "db.params"  # of a statement, in a breadcrumb or a span
-# At the end of the message of an error of SQLAlchemy's; it may be followed by a link to an explanation.
-_IN_MESSAGE = re.compile(r"^\[parameters: .*\](?=\s*(\(Background on|\Z))", re.DOTALL | re.MULTILINE)
+_ECHOED = re.compile(r"(\[[^\]]*\] ){1,2}[\[({<]|Row ")  # how a line with parameters, or a row, begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +51,30 @@ class Scrubber:
                 if self._concerns(str(frame.get("module") or "")):
                     frame.pop("vars", None)
         for error in _values(event, "exception"):
-            error["value"] = _without_parameters(error.get("value"))
+            error["value"] = without_parameters(error.get("value"))
+        if "message" in event:
+            event["message"] = without_parameters(event["message"])
         entry = event.get("logentry")
         if isinstance(entry, MutableMapping):
             for text in ("message", "formatted"):
-                entry[text] = _without_parameters(entry.get(text))
+                entry[text] = without_parameters(entry.get(text))
         for note in (*_values(event, "breadcrumbs"), *_dicts(event.get("spans"))):
             data = note.get("data")
             if isinstance(data, MutableMapping):
                 for name in [name for name in data if name.startswith(_PARAMETERS)]:
                     del data[name]
             if "message" in note:
-                note["message"] = _without_parameters(note["message"])
+                note["message"] = without_parameters(note["message"])
+                if is_of_an_engine(str(note.get("category"))) and _ECHOED.match(str(note["message"])):
+                    note["message"] = "[parameters: hidden]"
         request = event.get("request")
         if isinstance(request, MutableMapping):
             for part in _SENT:
                 request.pop(part, None)
+            headers = request.get("headers")
+            if isinstance(headers, MutableMapping):
+                for name in [name for name in headers if str(name).lower() in _SENT_BEFORE]:
+                    del headers[name]
         return event
 
     def _concerns(self, module: str) -> bool:
@@ -92,7 +102,3 @@ def _dicts(found: Any) -> Iterator[MutableMapping[str, Any]]:
     for each in found if isinstance(found, (list, tuple)) else ():
         if isinstance(each, MutableMapping):
             yield each
-
-
-def _without_parameters(message: Any) -> Any:
-    return _IN_MESSAGE.sub("[parameters: hidden]", message) if isinstance(message, str) else message

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
-from sqlalchemy import create_engine, exc
+from sqlalchemy import Engine, create_engine, exc
 
 from fieldcrypt.scrubbing import ScrubbingFilter
 
@@ -97,3 +98,43 @@ def test_without_the_filter_they_are_shown(unfiltered: io.StringIO) -> None:
     """Likewise."""
     logging.getLogger("shop").error("failed: %s", fail_in_sql())
     assert SSN in unfiltered.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text", [str, "{};\nanother try in a second".format, "  | {}".format, lambda error: str(error)[:-3]]
+)
+def test_parameters_in_a_text_of_the_application_are_hidden(
+    written: io.StringIO, text: Callable[[exc.DBAPIError], str]
+) -> None:
+    """Also if it says more after the error, indents it, or was cut."""
+    error = fail_in_sql()
+    error.code = ""  # so that no link says where the parameters end
+    logging.getLogger("shop").error(text(error))
+    logging.getLogger("shop").error("%(what)s", {"what": text(error)})
+    assert written.getvalue().count("SELECT ? FROM nowhere") == 2
+    assert SSN not in written.getvalue()
+
+
+@pytest.mark.parametrize("how", [{}, {"logging_name": "orders"}], ids=["plain", "named"])
+def test_the_echo_of_parameters_and_rows_is_dropped(written: io.StringIO, how: dict[str, Any]) -> None:
+    """At INFO the parameters are written, and at DEBUG the rows too; statements stay."""
+    with logged_engine(how).connect() as connection:
+        assert connection.exec_driver_sql("SELECT ? AS found", (SSN,)).scalar_one() == SSN
+        token = connection.execution_options(logging_token="a request")
+        assert token.exec_driver_sql("SELECT ? AS found", (SSN,)).scalar_one() == SSN
+    assert "SELECT ? AS found" in written.getvalue()
+    assert SSN not in written.getvalue()
+
+
+def logged_engine(how: dict[str, Any]) -> Engine:
+    """An engine that logs all it can, to the handlers of the root logger alone."""
+    name = "sqlalchemy.engine.Engine" + "".join(f".{name}" for name in how.values())
+    logging.getLogger(name).setLevel(logging.DEBUG)
+    return create_engine("sqlite://", **how)
+
+
+def test_a_record_whose_arguments_do_not_fit_is_the_handlers_affair(written: io.StringIO) -> None:
+    """A filter that raises would stop the program."""
+    record = logging.LogRecord("shop", logging.ERROR, "", 0, "%s and %s", ("one",), None)
+    assert ScrubbingFilter().filter(record) is True
+    assert written.getvalue() == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +15,8 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
-from sqlalchemy import String, create_engine
+from sqlalchemy import String, create_engine, text
+from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fieldcrypt import Encryptor
@@ -41,8 +43,8 @@ def start(events: list[dict[str, Any]], **how: Any) -> None:
         def capture_envelope(self, envelope: Envelope) -> None:
             events.extend(item.payload.json for item in envelope.items if item.payload.json is not None)
 
-    more: Any = {"traces_sample_rate": 1.0, "max_value_length": 100_000}
-    sentry_sdk.init("http://key@localhost/1", transport=Kept, _experiments={"record_sql_params": True}, **more, **how)
+    more: Any = {"traces_sample_rate": 1.0, "max_value_length": 100_000, **how}
+    sentry_sdk.init("http://key@localhost/1", transport=Kept, _experiments={"record_sql_params": True}, **more)
 
 
 def away() -> Encryptor:
@@ -162,7 +164,12 @@ def test_frames_of_chosen_modules_alone(sent: list[dict[str, Any]]) -> None:
 def test_a_request_and_other_parts_of_an_event() -> None:
     """As its integrations for web frameworks, threads and logging make them."""
     event: dict[str, Any] = {
-        "request": {"url": "https://example.org/patients", "data": {"ssn": SSN}, "query_string": f"ssn={SSN}"},
+        "request": {
+            "url": "https://example.org/patients",
+            "data": {"ssn": SSN},
+            "query_string": f"ssn={SSN}",
+            "headers": {"Referer": f"https://example.org/?ssn={SSN}", "Accept": "*/*"},
+        },
         "threads": {"values": [{"stacktrace": {"frames": [{"module": "app", "vars": {"ssn": SSN}}]}}]},
         "logentry": {"message": f"failed\n[parameters: ('{SSN}', ']\n')]\n(Background on this error at: …)"},
         "breadcrumbs": [{"message": "INSERT", "data": {"db.params": [SSN], "db.paramstyle": "qmark"}}],
@@ -171,8 +178,38 @@ def test_a_request_and_other_parts_of_an_event() -> None:
     }
     found = scrub(event)
     assert SSN not in json.dumps(found)
-    assert found["request"] == {"url": "https://example.org/patients"}
+    assert found["request"] == {"url": "https://example.org/patients", "headers": {"Accept": "*/*"}}
     assert found["logentry"]["message"] == "failed\n[parameters: hidden]\n(Background on this error at: …)"
+
+
+@pytest.mark.parametrize("length", [200, 100_000])
+def test_messages_that_are_cut_or_go_on(sent: list[dict[str, Any]], length: int) -> None:
+    """Nothing then tells where the parameters end. A message is what an application captures, as well."""
+    start(sent, before_send=scrub, max_value_length=length)
+    with pytest.raises(StatementError) as caught, create_engine("sqlite://").begin() as connection:
+        connection.exec_driver_sql("SELECT ?, ?, ? FROM nowhere", (SSN, SSN, "x" * 300))
+    sentry_sdk.capture_message(f"an error: {caught.value}")
+    sentry_sdk.capture_exception(RuntimeError(f"{caught.value}\nanother try"))
+    sentry_sdk.capture_exception(caught.value)
+    assert len(sent) == 3
+    assert SSN not in json.dumps(sent)
+
+
+def test_the_echo_of_statements(sent: list[dict[str, Any]]) -> None:
+    """Sentry makes breadcrumbs of log records."""
+    start(sent, before_send=scrub)
+    logging.getLogger("sqlalchemy.engine.Engine.echoed").setLevel(logging.INFO)
+    with create_engine("sqlite://", logging_name="echoed").begin() as connection:
+        for token in ({}, {"logging_token": "a request"}):
+            connection.execution_options(**token)
+            connection.exec_driver_sql("SELECT ?", (SSN,))
+            connection.execute(text("SELECT :ssn"), {"ssn": SSN})
+            connection.execute(text("SELECT 'of no parameters'"))
+    sentry_sdk.capture_message("done")
+    messages = [note.get("message") for note in sent[0]["breadcrumbs"]["values"]]
+    assert "[parameters: hidden]" in messages
+    assert "SELECT 'of no parameters'" in messages
+    assert SSN not in json.dumps(sent)
 
 
 def test_an_event_with_nothing_in_it() -> None:
