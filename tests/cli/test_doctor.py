@@ -26,6 +26,7 @@ from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.testing import LocalAws
 from tests.cli.application import AWS, LOCAL, SSN, corrupt
 from tests.support.commands import Run, complaint, stdout
+from tests.support.outages import lost
 
 HOME, AWAY = "us-east-1", "eu-west-1"
 
@@ -178,11 +179,8 @@ class TestDoctor:
     def test_a_lost_region(self, run: Run, vault: Any, key: str, aws: LocalAws) -> None:
         """It cannot be reached; that is the cause, and no data key is blamed."""
         vault(key, [HOME, AWAY])
-        aws.cut(AWAY)
-        try:
+        with lost(aws, AWAY):
             wrong = self.failed(run("doctor", "--json"))
-        finally:
-            aws.restore(AWAY)
         assert {place for place, _ in wrong} == {AWAY}
         assert "cannot be reached" in wrong[AWAY, "reachable"]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -13,6 +11,7 @@ from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.testing import FaultyProxy, LocalAws
 from tests.support.doubles import PATIENCE
 from tests.support.dynamodb import FIRST, SECOND
+from tests.support.outages import lost
 
 LONG = timedelta(seconds=PATIENCE)
 
@@ -20,18 +19,6 @@ LONG = timedelta(seconds=PATIENCE)
 def verdicts(health: Health) -> dict[str, str]:
     """How everything is, by place."""
     return {finding.place: finding.verdict.value for finding in health.findings}
-
-
-@contextmanager
-def away(aws: LocalAws, *regions: str) -> Iterator[None]:
-    """Have regions away for a while."""
-    for region in regions:
-        aws.cut(region)
-    try:
-        yield
-    finally:
-        for region in regions:
-            aws.restore(region)
 
 
 @pytest.fixture
@@ -50,7 +37,7 @@ def test_every_region_is_tried_out(encryptor: Encryptor) -> None:
 @pytest.mark.parametrize("region", [FIRST, SECOND])
 def test_one_region_away(encryptor: Encryptor, aws: LocalAws, region: str) -> None:
     """It goes on by the other one, and is ready; it is healthy again when that is back."""
-    with away(aws, region):
+    with lost(aws, region):
         health = encryptor.check(LONG, probe=True)
     assert (health.state, health.ready) == (HealthState.DEGRADED, True)
     assert {place for place, verdict in verdicts(health).items() if verdict == "failed"} == {region}
@@ -60,7 +47,7 @@ def test_one_region_away(encryptor: Encryptor, aws: LocalAws, region: str) -> No
 def test_both_regions_away(encryptor: Encryptor, aws: LocalAws) -> None:
     """A process with a live key is ready for as long as that lives; one without is not."""
     encryptor.field("a.b", str).encrypt("x")
-    with away(aws, FIRST, SECOND):
+    with lost(aws, FIRST, SECOND):
         health = encryptor.check(LONG, probe=True)
         assert (health.state, health.ready) == (HealthState.DEGRADED, True)
         assert health.seconds_left > 3600
@@ -89,7 +76,7 @@ def test_a_region_that_hangs(aws: LocalAws, kms_key: str) -> None:
 
 def test_a_start_without_kms(aws: LocalAws, kms_key: str) -> None:
     """It starts, is not ready, and fails each request; when KMS is there, it works without a restart."""
-    with away(aws, FIRST, SECOND):
+    with lost(aws, FIRST, SECOND):
         encryptor = Encryptor(AwsKmsKeyProvider(kms_key, [FIRST, SECOND], client_factory=aws.kms), MemoryKeyStore())
         ssn = encryptor.field("patients.ssn", str)
         assert not encryptor.check(LONG).ready

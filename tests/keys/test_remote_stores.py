@@ -25,6 +25,7 @@ from tests.conftest import DYNAMODBS, Database
 from tests.keys.records import record
 from tests.keys.store_contract import Records
 from tests.support.dynamodb import FIRST, SECOND, DynamoDb
+from tests.support.outages import lost
 
 KEY = bytes(range(32))
 
@@ -174,12 +175,8 @@ class TestDynamo:
     def test_a_lost_region_says_so(self, aws: LocalAws) -> None:
         """As a KeyStoreError, not as an exception of botocore."""
         store = DynamoKeyStore("data-keys", lambda _: aws.client("dynamodb", SECOND))
-        aws.cut(SECOND)
-        try:
-            with pytest.raises(KeyStoreError, match="data-keys"):
-                store.list(None)
-        finally:
-            aws.restore(SECOND)
+        with lost(aws, SECOND), pytest.raises(KeyStoreError, match="data-keys"):
+            store.list(None)
 
     def test_an_item_that_is_no_record_is_refused(self, dynamodb: DynamoDb) -> None:
         """Someone put something else into the table."""

@@ -24,6 +24,7 @@ from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.testing import LocalAws
 from tests.keys.rewrapping import TENANTS, Scene, assert_readable, records, write
 from tests.support.doubles import CountingProvider, PublicKeyProvider, RowStore, SeveralKeysProvider, make_record
+from tests.support.outages import lost
 
 
 class TestMoves:
@@ -239,11 +240,8 @@ class TestRepair:
         west = aws.client("kms", "eu-west-1").create_key()["KeyMetadata"]["Arn"]
         provider = AwsKmsKeyProvider([east, west], require="any", client_factory=aws.kms)
         store = RowStore()
-        aws.cut("eu-west-1")
-        try:
+        with lost(aws, "eu-west-1"):
             values = write(provider, store)
-        finally:
-            aws.restore("eu-west-1")
         fresh = AwsKmsKeyProvider([east, west], client_factory=aws.kms)
         assert Encryptor(fresh, store).data_keys.repair() == (3, 0, 0, {}, None)
         assert_readable(values, AwsKmsKeyProvider(west, client_factory=aws.kms), store)

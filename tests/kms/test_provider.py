@@ -6,7 +6,6 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from time import monotonic
 from typing import Any
@@ -30,6 +29,7 @@ from fieldcrypt import (
 )
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider, AwsKmsRsaKeyProvider, KmsAccess
 from fieldcrypt.testing import LocalAws
+from tests.support.outages import lost
 
 HOME, AWAY = "us-east-1", "eu-west-1"
 ARN = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
@@ -40,17 +40,6 @@ DATA_KEY = bytes(range(32))
 
 def field(provider: AwsKmsKeyProvider, store: MemoryKeyStore, **policy: Any) -> Field[str]:
     return Encryptor(provider, store, policy=KeyPolicy(**policy)).field("patients.ssn", str)
-
-
-@contextmanager
-def lost(aws: LocalAws, *regions: str) -> Iterator[None]:
-    for region in regions:
-        aws.cut(region)
-    try:
-        yield
-    finally:
-        for region in regions:
-            aws.restore(region)
 
 
 def answering(aws: LocalAws, code: str, *regions: str, status: int = 400) -> Callable[[str], Any]:

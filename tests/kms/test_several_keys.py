@@ -33,6 +33,7 @@ from tests.kms.regions import keys as keys
 from tests.kms.regions import wraps as wraps
 from tests.kms.watch import Watch
 from tests.support.doubles import Later
+from tests.support.outages import lost
 
 
 class TestSeveralKeys:
@@ -300,11 +301,8 @@ class TestSetUpsThatAreWrongInPart:
         second = AwsKmsKeyProvider(keys[1], client_factory=aws.kms)
         chain = KeyProviderChain(AwsKmsKeyProvider(alias, [HOME], client_factory=aws.kms), second)
         wraps = second.wrap(DATA_KEY, CONTEXT)
-        aws.cut(HOME)
-        try:
+        with lost(aws, HOME):
             assert chain.unwrap(wraps, CONTEXT) == DATA_KEY
-        finally:
-            aws.restore(HOME)
 
     def test_a_repair_asks_only_the_key_that_is_missing(self, aws: LocalAws, keys: list[str]) -> None:
         """So that it works while another region is away."""
@@ -312,11 +310,8 @@ class TestSetUpsThatAreWrongInPart:
         store = MemoryKeyStore()
         Encryptor(AwsKmsKeyProvider(keys, client_factory=aws.kms), store).field("a.b", str).encrypt("x")
         encryptor = Encryptor(AwsKmsKeyProvider([*keys, third], client_factory=aws.kms), store)
-        aws.cut(HOME)
-        try:
+        with lost(aws, HOME):
             assert encryptor.data_keys.repair() == (1, 0, 0, {}, None)
-        finally:
-            aws.restore(HOME)
         (record,) = store.list(None)
         assert isinstance(record, KeyRecord)
         assert {wrap.name for wrap in record.wraps} == {*keys, third}

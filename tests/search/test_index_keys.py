@@ -30,6 +30,7 @@ from fieldcrypt.testing import LocalAws
 from tests.conftest import Clock
 from tests.search.index_process import DELAY, EMAIL, GRACE, GROWN_UP, INDEX, SETTLING, TTL, Process
 from tests.support.doubles import CountingProvider, RowStore, make_record, outage, refusal, store_outage
+from tests.support.outages import lost
 
 CHECKED = 0.91 * TTL  # later than any key in use is checked, well before it ends
 
@@ -280,8 +281,5 @@ def test_a_replica_region_makes_the_same_tags(aws: LocalAws, kms_key: str) -> No
     home = AwsKmsKeyProvider(kms_key, ["us-east-1", "eu-west-1"], client_factory=aws.kms)
     tag = Encryptor(home, store).blind_index("a.b").tag(EMAIL, tenant="a")
     away = AwsKmsKeyProvider(kms_key, ["eu-west-1"], client_factory=aws.kms)
-    aws.cut("us-east-1")
-    try:
+    with lost(aws, "us-east-1"):
         assert Encryptor(away, store).blind_index("a.b").tags(EMAIL, tenant="a") == [tag]
-    finally:
-        aws.restore("us-east-1")
