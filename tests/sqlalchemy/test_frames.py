@@ -10,12 +10,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, String, create_engine, insert, select, text, update
+from sqlalchemy import Engine, String, case, create_engine, func, insert, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fieldcrypt import Encryptor, KeyPolicy
-from fieldcrypt_sqlalchemy import Encrypted, blind_index, encrypted, find, opened, seal
+from fieldcrypt_sqlalchemy import (
+    Encrypted,
+    ProtectedColumnError,
+    TenantColumn,
+    blind_index,
+    encrypted,
+    find,
+    opened,
+    seal,
+)
 from tests.support.doubles import CountingProvider, RowStore, outage
 from tests.support.frames import held
 
@@ -223,3 +232,31 @@ def test_values_that_were_changed(world: World, read: str) -> None:
         connection.execute(text("UPDATE patients SET ssn = notes, notes = ssn"))
         connection.execute(text("UPDATE plain SET ssn = x'01020304'"))
     assert held(raised(lambda: READS[read](world)), SSN, OTHER) == []
+
+
+REFUSED: dict[str, Callable[[World], Any]] = {
+    "an operator": lambda world: world.plain.ssn.like(SSN),
+    "an operator from the left": lambda world: SSN + world.plain.ssn,
+    "a column without an index": lambda world: world.patient.notes == SSN,
+    "a range": lambda world: world.plain.ssn < SSN,
+    "a list with a value of another type": lambda world: world.plain.ssn.in_([SSN, 5]),
+    "a list with None": lambda world: world.plain.ssn.in_([SSN, None]),
+    "a part": lambda world: world.plain.ssn.part("last 4") == SSN,
+    "a list for a part": lambda world: world.plain.ssn.part("last 4").in_([SSN]),
+    "a part of the column's order": lambda world: world.plain.ssn.part("last 4") < SSN,
+    "a tenant's": lambda world: TenantColumn(world.plain.__table__.c.ssn, "a") == SSN,
+    "a tenant's part": lambda world: TenantColumn(world.plain.__table__.c.ssn, "a").part("last 4") == SSN,
+    "a companion": lambda world: world.plain.ssn_tag == SSN,
+    "a companion of one column": lambda world: world.plain.ssn_tag.equals(ssn=SSN),
+    "an expression": lambda world: _execute(world, select(func.coalesce(world.plain.ssn, SSN))),
+    "a case": lambda world: _execute(world, select(case((world.plain.id == 1, SSN), else_=world.plain.ssn))),
+    "an update to an expression": lambda world: _execute(world, update(world.plain).values(ssn=func.lower(SSN))),
+}
+
+
+@pytest.mark.parametrize("search", REFUSED)
+def test_searches_that_are_refused(world: World, search: str) -> None:
+    """What somebody searched for is plaintext as well."""
+    error = raised(lambda: REFUSED[search](world))
+    assert isinstance(error, (ProtectedColumnError, TypeError))
+    assert held(error, SSN) == []

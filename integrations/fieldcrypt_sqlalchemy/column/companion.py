@@ -15,7 +15,7 @@ from sqlalchemy.sql.selectable import SelectBase
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.spi import MAX_TAG_SIZE
+from fieldcrypt.spi import MAX_TAG_SIZE, discreet
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.internals.column import is_untyped
 
@@ -43,6 +43,7 @@ NO_TAG = Tag()  # which no value has: for searching where there is nothing to fi
 class _TagComparator(TypeDecorator.Comparator[Any]):
     """Compares tags with tags only: to compare a companion with a value is a mistake for the searchable column."""
 
+    @discreet
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
         # So SQLAlchemy looks columns up in lists. As a condition it is refused where it is rendered.
         is_lookup = op is operators.eq and isinstance(other[0], ColumnClause) and not other[0].is_literal
@@ -50,9 +51,11 @@ class _TagComparator(TypeDecorator.Comparator[Any]):
             raise only_tags_error(self.expr)
         return super().operate(op, *other, **kwargs)
 
+    @discreet
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
         raise only_tags_error(self.expr)
 
+    @discreet
     def equals(self, **values: Any) -> ColumnElement[bool]:
         """Return the condition that all attributes of a `CompoundIndex` have these values; called on its companion.
 

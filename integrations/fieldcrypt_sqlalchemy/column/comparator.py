@@ -8,6 +8,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ColumnClause, Null
 from sqlalchemy.types import TypeDecorator
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_sqlalchemy.column.protected import NullTest
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.search.condition import search
@@ -63,6 +64,7 @@ def _spelt(op: Any) -> str:
 class Comparator(TypeDecorator.Comparator[Any]):
     """Lets through the tests for NULL, has the blind index answer others, and refuses what it cannot."""
 
+    @discreet
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:
         if op in _NULL_TESTS and len(other) == 1:
             if other[0] is None or isinstance(other[0], Null):
@@ -78,6 +80,7 @@ class Comparator(TypeDecorator.Comparator[Any]):
             return search(self.expr, op, other, **kwargs)
         raise self._operator_error(op)
 
+    @discreet
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
         raise self._operator_error(op)
 

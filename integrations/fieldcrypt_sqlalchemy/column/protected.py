@@ -23,6 +23,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import ScalarSelect, TextualSelect
 from sqlalchemy.types import TypeEngine
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_sqlalchemy.column.refusal import expression_error
 from fieldcrypt_sqlalchemy.internals.element import LABEL_REFERENCE, negate
 from fieldcrypt_sqlalchemy.internals.select import listed, selectables
@@ -165,6 +166,7 @@ def _is_from(element: Any) -> bool:
 
 
 @compiles(ProtectedColumn)
+@discreet(ours_alone=True)
 def _render_column(column: Any, compiler: Any, **kw: Any) -> str:
     """Render a column where it only comes back to the client, and nowhere else. Runs once per compiled statement."""
     is_allowed = kw.pop(_IN_NULL_TEST, False)
@@ -179,6 +181,7 @@ def _render_column(column: Any, compiler: Any, **kw: Any) -> str:
 
 
 @compiles(Unchanged)
+@discreet(ours_alone=True)
 def _render_unchanged(test: Any, compiler: Any, **kw: Any) -> str:
     storage = test.left.type.storage
     if storage is None:
@@ -191,12 +194,14 @@ def _render_unchanged(test: Any, compiler: Any, **kw: Any) -> str:
 
 
 @compiles(Unchanged, "oracle")
+@discreet(ours_alone=True)
 def _render_unchanged_lob(test: Any, compiler: Any, **kw: Any) -> str:
     kw[_IN_NULL_TEST] = True
     return f"DBMS_LOB.COMPARE({compiler.process(test.left, **kw)}, {compiler.process(test.right, **kw)}) = 0"
 
 
 @compiles(NullTest)
+@discreet(ours_alone=True)
 def _render_null_test(test: Any, compiler: Any, **kw: Any) -> str:
     if test.operator in NULL_TESTS and isinstance(test.right, Null) and direct(test.left) is not None:
         kw[_IN_NULL_TEST] = True

@@ -17,6 +17,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, Null
 from sqlalchemy.types import BINARY, VARBINARY, Boolean, NullType, TypeDecorator, TypeEngine
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_sqlalchemy.internals.column import variant_mapping, with_type
 from fieldcrypt_sqlalchemy.value.sql_bytes import bytes_template
 
@@ -99,6 +100,7 @@ class _Converted(ColumnElement[Any]):
 
 
 @compiles(_SameBytes)
+@discreet(ours_alone=True)
 def _render(same: Any, compiler: Any, **kw: Any) -> str:
     name = compiler.dialect.name
     stored = _stored_type(same.right.type if isinstance(same.left.type, NullType) else same.left.type, compiler.dialect)
@@ -116,6 +118,7 @@ def _render(same: Any, compiler: Any, **kw: Any) -> str:
 
 
 @compiles(_Converted)
+@discreet(ours_alone=True)
 def _render_converted(side: Any, compiler: Any, **kw: Any) -> str:
     template: str = side.template
     return template.format(compiler.process(side.element, **kw))

@@ -10,7 +10,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, Grouping, UnaryExpression
 
-from fieldcrypt.spi import DEFAULT_TAG_SIZE
+from fieldcrypt.spi import DEFAULT_TAG_SIZE, discreet
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 from fieldcrypt_sqlalchemy.search.searched import Searched, TagsOf
 
@@ -44,6 +44,7 @@ class InexactMatch(Match):
 
 
 @compiles(InexactMatch)
+@discreet(ours_alone=True)
 def _render_inexact(match: Any, compiler: Any, **kw: Any) -> str:
     raise _inexact_error(
         searched(match),

@@ -10,6 +10,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
 from fieldcrypt import key_text
+from fieldcrypt.spi import discreet
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.search.condition import search
 from fieldcrypt_sqlalchemy.search.part import ColumnPart
@@ -28,42 +29,53 @@ class TenantColumn:
     def __init__(self, column: ColumnElement[Any], tenant: str) -> None:
         self._column, self._tenant = column, tenant
 
+    @discreet
     def __eq__(self, other: object) -> ColumnElement[bool]:  # type: ignore[override]
         return self._column.is_(None) if other is None else self._search(operators.eq, other)
 
+    @discreet
     def __ne__(self, other: object) -> ColumnElement[bool]:  # type: ignore[override]
         return self._column.is_not(None) if other is None else self._search(operators.ne, other)
 
     __hash__ = None  # type: ignore[assignment]
 
+    @discreet
     def __lt__(self, other: object) -> ColumnElement[bool]:
         return self._search(operators.lt, other)
 
+    @discreet
     def __le__(self, other: object) -> ColumnElement[bool]:
         return self._search(operators.le, other)
 
+    @discreet
     def __gt__(self, other: object) -> ColumnElement[bool]:
         return self._search(operators.gt, other)
 
+    @discreet
     def __ge__(self, other: object) -> ColumnElement[bool]:
         return self._search(operators.ge, other)
 
+    @discreet
     def in_(self, other: Iterable[Any]) -> ColumnElement[bool]:
         """Return the condition that the column has one of these values."""
         return self._search(operators.in_op, other)
 
+    @discreet
     def not_in(self, other: Iterable[Any]) -> ColumnElement[bool]:
         """Return the condition that the column has a value that is none of these."""
         return self._search(operators.not_in_op, other)
 
+    @discreet
     def between(self, low: Any, high: Any) -> ColumnElement[bool]:
         """Return the condition that the column has a value between these, or one of them."""
         return self._search(operators.between_op, low, high)
 
+    @discreet
     def startswith(self, text: str) -> ColumnElement[bool]:
         """Return the condition that the column has a text that begins with this."""
         return self._search(operators.startswith_op, text)
 
+    @discreet
     def endswith(self, text: str) -> ColumnElement[bool]:
         """Return the condition that the column has a text that ends with this."""
         return self._search(operators.endswith_op, text)
@@ -72,6 +84,7 @@ class TenantColumn:
         """Return a part of the column, to be compared."""
         return ColumnPart(self._column, name, self._tenant)
 
+    @discreet
     def equals(self, **values: Any) -> ColumnElement[bool]:
         """Return the condition that all attributes of a `CompoundIndex` have these values, of its companion column."""
         compound: Any = getattr(self._column.type, "compound", None)
@@ -79,6 +92,7 @@ class TenantColumn:
             raise ProtectedColumnError("equals(…) is for the blind index column of a CompoundIndex")
         return compound.equals(self._column, values, self._tenant)  # type: ignore[no-any-return]
 
+    @discreet
     def _search(self, op: Any, *operands: Any) -> ColumnElement[bool]:
         return search(self._column, op, operands, self._tenant)
 
