@@ -22,6 +22,9 @@ __all__ = ["Settings"]
 _PREFIX: Final = "FIELDCRYPT_"
 _NO_STORE: Final = "none:"
 _TIMES: Final = ("cache_ttl", "grace", "rotate_after", "propagation_delay", "replication_wait")
+_LIMITS: Final = (*_TIMES, "not_before", "own_keys_only")  # of a KeyPolicy
+_FLAGS: Final = {"true": True, "false": False}
+_IN_CODE: Final = ("max_cached_keys", "unknown_records_per_second", "index_keys")  # of a KeyPolicy too
 _ELSEWHERE: Final = ("BACKEND", "ENCRYPTOR", "MIGRATIONS")  # variables that other parts of fieldcrypt read
 _ALIKE: Final = 0.8  # of difflib: a misspelt name
 
@@ -37,8 +40,9 @@ class Settings:
         provider: the key provider as a URL, such as `awskms:arn:…?regions=eu-west-1,us-east-1` or `local:local.key`.
         store: the key store as a URL, such as `dynamodb:data-keys` or `file:keys.sqlite`; `none:` to have every value
             carry its data key. None if `configure` is given the store.
-        cache_ttl, grace, rotate_after, propagation_delay, replication_wait, not_before: see `KeyPolicy`; None for its
-            defaults.
+        cache_ttl, grace, rotate_after, propagation_delay, replication_wait, not_before, own_keys_only: see `KeyPolicy`;
+            None for its defaults.
+        read_self_contained: see `Encryptor`.
 
     Raises:
         ConfigurationError: provider or store are no URLs.
@@ -52,6 +56,8 @@ class Settings:
     propagation_delay: timedelta | None = None
     replication_wait: timedelta | None = None
     not_before: datetime | None = None
+    own_keys_only: bool | None = None
+    read_self_contained: bool | None = None
     _prefix: str = field(default="", init=False, compare=False)  # of the variables that they come from
 
     def __post_init__(self) -> None:
@@ -64,7 +70,7 @@ class Settings:
         """Read environment variables: `FIELDCRYPT_PROVIDER`, `FIELDCRYPT_STORE`, `FIELDCRYPT_CACHE_TTL`, ….
 
         Durations are written as in ISO 8601: `PT15M`, `P90D`. So is the moment `FIELDCRYPT_NOT_BEFORE`:
-        `2026-11-29T14:00:00Z`.
+        `2026-11-29T14:00:00Z`. `FIELDCRYPT_OWN_KEYS_ONLY` and `FIELDCRYPT_READ_SELF_CONTAINED` are `true` or `false`.
 
         Args:
             prefix: what the names of the variables begin with.
@@ -102,7 +108,7 @@ class Settings:
         Raises:
             ConfigurationError: they are out of range, or cannot work together.
         """
-        limits: dict[str, Any] = {name: getattr(self, name) for name in (*_TIMES, "not_before")}
+        limits: dict[str, Any] = {name: getattr(self, name) for name in _LIMITS}
         try:
             return KeyPolicy(**{name: limit for name, limit in limits.items() if limit is not None})
         except (TypeError, ValueError) as error:
@@ -136,14 +142,16 @@ class Settings:
                 store = make(KEY_STORES, self.store, self._named("store"))
         except ConfigurationError as error:
             raise error.with_traceback(None) from None  # whose frames hold URLs, and trackers of errors send locals
-        encryptor.configure(provider, store, self.policy, observer=observer)
+        encryptor.configure(
+            provider, store, self.policy, observer=observer, read_self_contained=self.read_self_contained
+        )
 
     def _named(self, name: str) -> str:
         return f"{self._prefix}{name.upper()}" if self._prefix else name
 
     def __repr__(self) -> str:
         shown = {name: _shown(url) for name in ("provider", "store") if (url := getattr(self, name))}
-        limits = {name: getattr(self, name) for name in (*_TIMES, "not_before")}
+        limits = {name: getattr(self, name) for name in (*_LIMITS, "read_self_contained")}
         shown |= {name: repr(limit) for name, limit in limits.items() if limit is not None}
         return f"Settings({', '.join(f'{name}={text}' for name, text in shown.items())})"
 
@@ -173,6 +181,8 @@ def _parsed(variable: str, name: str, text: str) -> Any:
             return iso_duration(text)
         if name == "not_before":
             return _moment(text)
+        if name in ("own_keys_only", "read_self_contained"):
+            return _flag(text)
         _check_url(variable, text)
     except ValueError as error:
         raise ConfigurationError(f"{variable}: {error}") from None
@@ -186,11 +196,19 @@ def _moment(text: str) -> datetime:
         raise ValueError("write it as ISO 8601 does: 2026-11-29T14:00:00Z") from None
 
 
+def _flag(text: str) -> bool:
+    if text not in _FLAGS:
+        raise ValueError("it is true or false")
+    return _FLAGS[text]
+
+
 def _check_spelling(known: set[str]) -> None:
     """Refuse a variable that looks like a setting: a limit that is not in force would be noticed too late."""
     for variable in os.environ:
         name = variable.removeprefix(_PREFIX)
         if name == variable or name in known or name in _ELSEWHERE:
             continue
+        if name.lower() in _IN_CODE:
+            raise ConfigurationError(f"{variable} is no setting: pass KeyPolicy({name.lower()}=…) in code")
         if meant := get_close_matches(name, known, 1, _ALIKE):
             raise ConfigurationError(f"there is no setting {variable}: {_PREFIX}{meant[0]} is the one that is like it")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import os
 import pickle
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +14,16 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from fieldcrypt import ConfigurationError, Encryptor, FileKeyStore, KeyStoreChain, MemoryKeyStore
+from fieldcrypt import (
+    ConfigurationError,
+    DecryptionError,
+    Encryptor,
+    FileKeyStore,
+    KeyPolicy,
+    KeyStoreChain,
+    LocalKeyProvider,
+    MemoryKeyStore,
+)
 from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.settings import Settings
 from fieldcrypt_dynamodb import DynamoKeyStore
@@ -66,6 +77,7 @@ class TestEnvironment:
             "ROTATE_AFTER": "P30D",
             "REPLICATION_WAIT": "PT1.5S",
             "NOT_BEFORE": "2026-11-29T14:00:00Z",
+            "OWN_KEYS_ONLY": "true",
         }.items():
             monkeypatch.setenv(f"SHOP_{name}", text)
         policy = Settings.from_environment("SHOP_").policy
@@ -73,7 +85,29 @@ class TestEnvironment:
         assert policy.rotate_after == timedelta(days=30)
         assert policy.replication_wait == timedelta(seconds=1.5)
         assert policy.not_before == datetime(2026, 11, 29, 14, tzinfo=UTC)
+        assert policy.own_keys_only
         assert policy.grace == timedelta(hours=1)
+
+    @pytest.mark.parametrize("text", ["true", "false", None])
+    def test_what_else_an_encryptor_reads(self, monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
+        """Values that carry their data keys, if that is said; by default only without a key store."""
+        data = Encryptor(LocalKeyProvider.from_file("local.key")).field("a.b", str).encrypt("x")
+        monkeypatch.setenv("FIELDCRYPT_PROVIDER", "local:local.key")
+        monkeypatch.setenv("FIELDCRYPT_STORE", "memory:")
+        if text is not None:
+            monkeypatch.setenv("FIELDCRYPT_READ_SELF_CONTAINED", text)
+        encryptor = Encryptor()
+        Settings.from_environment().configure(encryptor)
+        with nullcontext() if text == "true" else pytest.raises(DecryptionError, match="read_self_contained"):
+            assert encryptor.field("a.b", str).decrypt(data) == "x"
+
+    @pytest.mark.parametrize("limit", inspect.signature(KeyPolicy).parameters)
+    def test_no_limit_is_passed_over(self, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+        """One that cannot be set so is refused, for the process would run without it."""
+        monkeypatch.setenv("FIELDCRYPT_PROVIDER", "local:local.key")
+        monkeypatch.setenv(f"FIELDCRYPT_{limit.upper()}", "?")
+        with pytest.raises(ConfigurationError, match=f"^FIELDCRYPT_{limit.upper()}"):
+            Settings.from_environment()
 
     @pytest.mark.parametrize(
         ("variable", "text", "said"),
@@ -88,6 +122,7 @@ class TestEnvironment:
             ("FIELDCRYPT_CACHE_TTL", "PT", "PT15M"),
             ("FIELDCRYPT_NOT_BEFORE", "yesterday", "2026-11-29T14:00:00Z"),
             ("FIELDCRYPT_NOT_BEFORE", "2026-11-29", "offset"),
+            ("FIELDCRYPT_OWN_KEYS_ONLY", "yes", "true or false"),
             ("FIELDCRYPT_CACHE_TLL", "PT5M", "FIELDCRYPT_CACHE_TTL"),
             ("FIELDCRYPT_STORE", "redis://keys", "no installed package has the scheme redis:"),
             ("FIELDCRYPT_PROVIDER", f"awskms:{ARN}?regoins=eu-west-1", "'regoins'"),
