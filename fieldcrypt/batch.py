@@ -9,6 +9,7 @@ from fieldcrypt.errors import located
 from fieldcrypt.field import Field
 from fieldcrypt.format.codecs import TEXT_BYTE
 from fieldcrypt.format.context import NoTenant, RowContext
+from fieldcrypt.tracebacks.frames import emptied
 
 __all__ = ["FieldGroup", "encrypt_fields"]
 
@@ -154,12 +155,18 @@ class FieldGroup:
             ValueError: there are more or fewer values than fields.
             Else as `Field.decrypt`, for the first value that cannot be decrypted.
         """
-        if len(values) != len(self._fields):
-            raise ValueError(f"{len(values)} values for {len(self._fields)} fields")
-        return [
-            None if value is None else field.decrypt(value, tenant=tenant, context=context)
-            for field, value in zip(self._fields, values)  # noqa: B905 (strict costs a tenth of a microsecond)
-        ]
+        try:
+            if len(values) != len(self._fields):
+                raise ValueError(f"{len(values)} values for {len(self._fields)} fields")
+            return [
+                None if value is None else field.decrypt(value, tenant=tenant, context=context)
+                for field, value in zip(self._fields, values)  # noqa: B905 (strict costs a tenth of a microsecond)
+            ]
+        except BaseException as error:
+            del values  # which are plaintext where nothing encrypted them
+            value = None  # noqa: F841 (a variable of the function itself since Python 3.12)
+            emptied(error)
+            raise
 
     def _bound(self, context: Any) -> list[bytes]:
         if context is None:

@@ -535,7 +535,11 @@ class Encryptor:
         """
         from fieldcrypt.keys.admin.canaries import is_canary
 
-        return is_canary(self._configured(), data, tenant)
+        try:
+            return is_canary(self._configured(), data, tenant)
+        except BaseException:
+            del data  # which is plaintext where nothing encrypted it
+            raise
 
     @property
     def data_keys(self) -> DataKeys:

@@ -292,6 +292,7 @@ class Field(Generic[T]):
                 raise
         except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = self.reported_error(error, data, tenant)
+        del data  # which is plaintext where nothing encrypted it
         plaintext = marked = text = body = value = decrypt = xaes = None  # type: ignore[assignment]  # no traceback has them
         raise refused
 
@@ -369,7 +370,11 @@ class Field(Generic[T]):
         Raises:
             As `decrypt` and `encrypt_many`.
         """
-        return one_by_one(self.decrypt, list(data), tenant, context, self.name)
+        try:
+            return one_by_one(self.decrypt, list(data), tenant, context, self.name)
+        except BaseException:
+            del data  # likewise
+            raise
 
     def reader(
         self, tenant: str | NoTenant | None = None, *, otherwise: Callable[[Any], T] | None = None

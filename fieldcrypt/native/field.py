@@ -73,7 +73,11 @@ class NativeField(Field[T]):
 
     def decrypt_many(self, data: Iterable[Any], *, tenant: Tenants = None, context: Contexts = None) -> list[Any]:
         """Do what `Field.decrypt_many` does, natively if all values have one tenant and one context."""
-        return one_by_one(self.decrypt, list(data), tenant, context, self.name, self._core.decrypt_many)
+        try:
+            return one_by_one(self.decrypt, list(data), tenant, context, self.name, self._core.decrypt_many)
+        except BaseException:
+            del data  # which is plaintext where nothing encrypted it
+            raise
 
     def reader(
         self, tenant: str | NoTenant | None = None, *, otherwise: Callable[[Any], T] | None = None
@@ -105,6 +109,7 @@ class NativeField(Field[T]):
             return value
         except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = self.reported_error(error, data, tenant)
+        del data  # likewise
         plaintext = value = None  # type: ignore[assignment]
         raise refused
 

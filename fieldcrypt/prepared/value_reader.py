@@ -63,6 +63,10 @@ def value_reader(field: Any, tenant: Any, otherwise: Callable[[Any], Any]) -> Ca
                 except _REFUSED:
                     not_a_value(key, -1)  # likewise, where it is counted again
         plaintext = marked = text = body = value = None  # which may be of another type: not for a traceback
-        return otherwise(data)
+        try:
+            return otherwise(data)
+        except BaseException:
+            del data  # which is plaintext where nothing encrypted it
+            raise
 
     return read

@@ -180,6 +180,13 @@ class TestReading:
         changed = data[:-1] + bytes([data[-1] ^ 1])
         assert held(raised(lambda: READS[read](world, changed, "a")), SSN, *data_keys) == []
 
+    @pytest.mark.parametrize("stored", [SSN, SSN.encode(), bytearray(SSN.encode() * 20)], ids=["str", "bytes", "array"])
+    def test_a_value_that_nothing_encrypted(self, world: World, data_keys: list[bytes], read: str, stored: Any) -> None:
+        """As in a table that is not migrated: then what is to be decrypted is the plaintext."""
+        if read == "a column":
+            stored = bytes(stored, "ascii") if isinstance(stored, str) else bytes(stored)
+        assert held(raised(lambda: READS[read](world, stored, "a")), SSN, *data_keys) == []
+
     def test_a_value_of_another_tenant(self, world: World, data_keys: list[bytes], read: str) -> None:
         """Whose data key this process has."""
         data = world.ssn.encrypt("219-09-9999", tenant="b")
@@ -370,6 +377,12 @@ class TestDiscreetFunctions:
         error = raised(work)
         assert len([*errors_of(error)]) == errors
         assert held(error, SSN, module="") == []
+
+
+@pytest.mark.parametrize("stored", [SSN, SSN.encode()], ids=["text", "bytes"])
+def test_whether_plaintext_is_a_canary(world: World, stored: Any) -> None:
+    """The question is refused."""
+    assert held(raised(lambda: world.encryptor.is_canary(stored)), SSN) == []
 
 
 @pytest.mark.parametrize("write", WRITES)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from fieldcrypt.format import envelope
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.providers.tenant_providers import Named
+from fieldcrypt.tracebacks.frames import discreet
 
 __all__ = ["is_canary", "writing_canaries"]
 
@@ -29,6 +30,7 @@ def writing_canaries(keyring: Keyring, forget: Callable[[], None]) -> Iterator[N
         forget()
 
 
+@discreet
 def is_canary(keyring: Keyring, data: bytes, tenant: Named) -> bool:
     """Return True if a value is a canary."""
     value = envelope.parse(envelope.as_bytes(data))
