@@ -16,7 +16,7 @@ from pynamodb.attributes import UnicodeAttribute
 from pynamodb.models import Model
 
 from fieldcrypt import Encryptor, KeyPolicy
-from fieldcrypt_pynamodb import EncryptedAttribute, encrypted
+from fieldcrypt_pynamodb import BlindIndexAttribute, EncryptedAttribute, ProtectedAttributeError, encrypted
 from tests.support.doubles import CountingProvider, RowStore, outage
 from tests.support.frames import held
 
@@ -43,7 +43,8 @@ class World:
 
             id = UnicodeAttribute(hash_key=True)
             clinic = UnicodeAttribute()
-            ssn = EncryptedAttribute(UnicodeAttribute())
+            ssn = EncryptedAttribute(UnicodeAttribute(), index="tag")
+            tag = BlindIndexAttribute()
             notes = EncryptedAttribute(UnicodeAttribute(null=True))
 
         class Plain(Model):
@@ -139,3 +140,26 @@ class TestReading:
             other = found["ssn"] if name == "patients" else b"\1\2\3"
             table.put_item(Item=found | {"notes" if name == "patients" else "ssn": other})
         assert held(raised(lambda: READS[read](world)), SSN, OTHER) == []
+
+
+REFUSED: dict[str, Callable[[Any], Any]] = {
+    "a comparison": lambda model: model.notes == SSN,
+    "a range": lambda model: model.notes < SSN,
+    "a list": lambda model: model.notes.is_in(SSN, OTHER),
+    "a part": lambda model: model.notes.part("last 4") == SSN,
+    "a part of a text": lambda model: model.notes.contains(SSN),
+    "a beginning": lambda model: model.notes.startswith(SSN),
+    "an addition": lambda model: model.notes.add(SSN),
+    "a sum": lambda model: model.notes + SSN,
+    "a tag": lambda model: model.tag == SSN,
+    "a tag to set": lambda model: model.tag.set(SSN),
+    "a tag of a model": lambda model: model("2", tag=SSN),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_conditions_and_actions_that_are_refused(world: World, what: str) -> None:
+    """What somebody searched for, or wanted to set, is plaintext as well."""
+    error = raised(lambda: REFUSED[what](world.patient))
+    assert isinstance(error, (ProtectedAttributeError, TypeError))
+    assert held(error, SSN, OTHER) == []

@@ -9,7 +9,7 @@ from pynamodb.constants import BINARY, BINARY_SET
 from pynamodb.expressions.condition import Condition
 
 from fieldcrypt import ConfigurationError
-from fieldcrypt.spi import AllEqual
+from fieldcrypt.spi import AllEqual, discreet
 from fieldcrypt_pynamodb.attribute.pending import Asked
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
@@ -47,9 +47,11 @@ class Companion(ProtectedAttribute[T]):
         """Return the value with the tags that `FieldIndexes.tags` made."""
         raise NotImplementedError
 
+    @discreet
     def __or__(self, other: Any) -> NoReturn:
         raise self._refusal_error()
 
+    @discreet
     def set(self, value: Any) -> NoReturn:
         """Refuse: the tag follows the value."""
         raise self._refusal_error()
@@ -91,6 +93,7 @@ class BlindIndexAttribute(Companion[bytes]):
             raise ConfigurationError("a BlindIndexAttribute is absent where there is no value: null=True")
         super().__init__(hash_key=hash_key, range_key=range_key, null=True, attr_name=attr_name)
 
+    @discreet
     def equals(self, **values: Any) -> Condition:
         """Return the condition that all members of a `CompoundIndex` have these values.
 
@@ -105,11 +108,13 @@ class BlindIndexAttribute(Companion[bytes]):
         """Return the value with the tag that `FieldIndexes.tags` made."""
         return Tag(tags)
 
+    @discreet
     def __set__(self, instance: Any, value: bytes | None) -> None:
         if value is not None and value.__class__ is not Tag:
             raise self._refusal_error()
         super().__set__(instance, value)
 
+    @discreet
     def serialize(self, value: Any) -> bytes:
         """Return a tag as it is sent."""
         if value.__class__ is not Tag:
@@ -149,11 +154,13 @@ class BlindIndexSetAttribute(Companion[frozenset[bytes]]):
         """Return the value with the tags that `FieldIndexes.tags` made."""
         return frozenset(map(Tag, tags))
 
+    @discreet
     def __set__(self, instance: Any, value: Iterable[bytes] | None) -> None:
         if value is not None and not _are_tags(value):
             raise self._refusal_error()
         super().__set__(instance, None if value is None else frozenset(value))
 
+    @discreet
     def serialize(self, value: Any) -> list[bytes]:
         """Return tags as they are sent."""
         if not _are_tags(value):

@@ -10,7 +10,7 @@ from pynamodb.expressions.operand import Path, Value, _IfNotExists
 from pynamodb.expressions.update import RemoveAction, SetAction
 
 from fieldcrypt import Field, IndexedBy, Protection
-from fieldcrypt.spi import Between, EndsWith, Equal, PartIs, Question, StartsWith
+from fieldcrypt.spi import Between, EndsWith, Equal, PartIs, Question, StartsWith, discreet
 from fieldcrypt_pynamodb.attribute.pending import Asked, PendingOperand, PendingValue, is_expression
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
@@ -38,12 +38,15 @@ class Questions:
         """
         raise NotImplementedError
 
+    @discreet
     def __eq__(self, other: Any) -> Condition:  # type: ignore[override]
         return self._asked(Equal((self._sought(other),)))
 
+    @discreet
     def __ne__(self, other: Any) -> Condition:  # type: ignore[override]
         return Not(self == other)
 
+    @discreet
     def is_in(self, *values: Any) -> Condition:
         """Return the condition that the attribute has one of these values."""
         return self._asked(Equal(tuple(map(self._sought, values))))
@@ -56,27 +59,34 @@ class Questions:
         """
         return _PartQuestions(self, name)
 
+    @discreet
     def startswith(self, prefix: str) -> Condition:
         """Return the condition that the text begins with this: for `Prefixes` and `first`."""
         return self._asked(StartsWith(_text(prefix)))
 
+    @discreet
     def endswith(self, suffix: str) -> Condition:
         """Return the condition that the text ends with this: for `Suffixes` and `last`."""
         return self._asked(EndsWith(_text(suffix)))
 
+    @discreet
     def between(self, lower: Any, upper: Any) -> Condition:
         """Return the condition that the value lies between two, or is one of them: for `Range`, as <, <=, > and >=."""
         return self._asked(Between(self._sought(lower), self._sought(upper)))
 
+    @discreet
     def __lt__(self, other: Any) -> Condition:
         return self._asked(Between(None, self._sought(other), with_high=False))
 
+    @discreet
     def __le__(self, other: Any) -> Condition:
         return self._asked(Between(None, self._sought(other)))
 
+    @discreet
     def __gt__(self, other: Any) -> Condition:
         return self._asked(Between(self._sought(other), None, with_low=False))
 
+    @discreet
     def __ge__(self, other: Any) -> Condition:
         return self._asked(Between(self._sought(other), None))
 
@@ -91,14 +101,17 @@ class _PartQuestions:
     def __init__(self, whole: Questions, name: str) -> None:
         self._whole, self._name = whole, name
 
+    @discreet
     def __eq__(self, other: Any) -> Condition:  # type: ignore[override]
         return self.is_in(other)
 
+    @discreet
     def __ne__(self, other: Any) -> Condition:  # type: ignore[override]
         return Not(self.is_in(other))
 
     __hash__ = None  # type: ignore[assignment]
 
+    @discreet
     def is_in(self, *values: Any) -> Condition:
         """Return the condition that the part is one of these values."""
         return self._whole._asked(PartIs(self._name, values))
@@ -130,10 +143,12 @@ class EncryptedExpressions(Questions, ProtectedAttribute[T]):  # type: ignore[mi
         """Its indexes; empty if it is not searchable."""
         return self.protection.indexes
 
+    @discreet
     def __or__(self, other: Any) -> _IfNotExists:
         """Return what an item has, or this value if it has none: for `set`."""
         return _IfNotExists(Path(self), self._operand(other))
 
+    @discreet
     def set(self, value: Any) -> SetAction | RemoveAction:
         """Set the attribute; None and empty sets remove it."""
         if isinstance(value, _IfNotExists) and value.values[0].path == self.attr_path:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pynamodb.expressions.condition import Condition
 
-from fieldcrypt.spi import AllEqual, Question
+from fieldcrypt.spi import AllEqual, Question, discreet
 from fieldcrypt_pynamodb.attribute.companion import BlindIndexAttribute
 from fieldcrypt_pynamodb.attribute.encrypted import EncryptedAttribute
 from fieldcrypt_pynamodb.attribute.expressions import Questions
@@ -41,6 +41,7 @@ class _CompoundOfTenant:
     def __init__(self, companion: BlindIndexAttribute, tenant: Any) -> None:
         self._companion, self._tenant = companion, tenant
 
+    @discreet
     def equals(self, **values: Any) -> Condition:
         """Return the condition that all members have these values."""
         return Asked(self._companion, AllEqual(values), self._tenant)

@@ -7,6 +7,7 @@ from typing import Any, NoReturn, TypeVar
 
 from pynamodb.attributes import Attribute
 
+from fieldcrypt.spi import discreet
 from fieldcrypt_dynamodb.errors import RefusedMemberError
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
 
@@ -27,6 +28,7 @@ class ProtectedAttribute(Attribute[T]):
         """Return the error that says why."""
         raise NotImplementedError
 
+    @discreet
     def _refuse(self, *_: object) -> NoReturn:
         raise self._refusal_error()
 
