@@ -11,7 +11,7 @@ import pytest
 
 from fieldcrypt import __version__
 from tests.support import check_wheel
-from tests.support.release.matrix import ROWS
+from tests.support.release.matrix import LEFT_OUT, ROWS, TESTS
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
@@ -27,6 +27,13 @@ def test_every_python_that_is_named_is_tested() -> None:
     assert [name for name in rows if re.fullmatch(r"3\.\d+", name)] == named
     (listed,) = re.findall(r"row: \[(.*)\]", (ROOT / ".github/workflows/ci.yml").read_text())
     assert [name.strip('"') for name in listed.split(", ")] == [name for name in rows if name != "sqlalchemy-next"]
+
+
+def test_the_matrix_knows_every_room_of_tests() -> None:
+    """A new one is run with all of them, or left out on purpose."""
+    rooms = {path.parent.name for path in (ROOT / "tests").glob("*/__init__.py")}
+    assert rooms == {*TESTS} | LEFT_OUT
+    assert not {*TESTS} & LEFT_OUT
 
 
 def test_every_package_of_the_wheel_is_checked() -> None:

@@ -32,7 +32,13 @@ APART = {"native", "spark", "aioboto3"}
 TESTS = (
     *("core", "format", "keys", "kms", "declaration", "search", "schemes", "columns", "leakage", "cli"),
     *("sqlalchemy", "alembic", "pynamodb", "dynamodb", "pydantic", "sqlmodel", "tenants"),
+    *("counting", "health", "opentelemetry", "scrubbing", "settings", "testing"),
 )
+# What takes long, needs servers, or is about files and not about what runs.
+LEFT_OUT = {
+    *("benchmarks", "examples", "fleet", "frozen", "migration", "regions"),
+    *("infrastructure", "native", "project", "support", "typing"),
+}
 
 COUNTS = re.compile(r"(\d+) (failed|passed|skipped|errors?)\b")
 
