@@ -30,6 +30,7 @@ from fieldcrypt_sqlalchemy.internals.orm import restore_order
 from fieldcrypt_sqlalchemy.internals.wrapping import note_what_the_orm_makes, wrap_contexts, wrap_writes
 from fieldcrypt_sqlalchemy.model.checks import check_pairs, warn_if_nothing_protected
 from fieldcrypt_sqlalchemy.model.decorator import bind_new
+from fieldcrypt_sqlalchemy.model.representation import hide_protected
 
 __all__: list[str] = []
 
@@ -42,6 +43,7 @@ event.listen(Mapper, "after_mapper_constructed", bind_new)
 event.listen(Mapper, "after_mapper_constructed", follow_objects)
 event.listen(Mapper, "mapper_configured", track_types_inside)
 event.listen(Mapper, "mapper_configured", check_pairs)
+event.listen(Mapper, "mapper_configured", hide_protected)
 event.listen(Mapper, "mapper_configured", warn_if_nothing_protected)
 
 # Flushes: values are sealed after everybody else's listeners have seen and set them
