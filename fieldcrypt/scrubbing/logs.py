@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from typing import Any
 
 from fieldcrypt.scrubbing.parameters import is_of_an_engine, without_parameters
 
@@ -41,7 +42,8 @@ class ScrubbingFilter(logging.Filter):
 
 def _hide_parameters(error: BaseException) -> None:
     """Hide the parameters in the text of an error, and of all that it came from."""
-    waiting, found = [error], set[int]()
+    waiting: list[Any] = [error]
+    found: set[int] = set()
     while waiting:
         each = waiting.pop()
         if id(each) not in found:

@@ -124,7 +124,7 @@ class BlindIndex(Generic[T]):
             ConfigurationError: the Encryptor has not been configured, or so that there can be no index keys.
         """
         try:
-            message = self._codec.encode(self.normalise(value))
+            message: Any = self._codec.encode(self.normalise(value))
             try:
                 return self._macs.tagging(tenant)[0].tag(message, self.tag_size)
             except KeyWipedError:
@@ -146,7 +146,7 @@ class BlindIndex(Generic[T]):
             As `tag`.
         """
         try:
-            message = self._codec.encode(self.normalise(value))
+            message: Any = self._codec.encode(self.normalise(value))
             return unless_wiped(
                 lambda: [heads[0].tag(message, self.tag_size) for heads in self._macs.searching(tenant)]
             )

@@ -120,12 +120,12 @@ class TermIndex:
             As `BlindIndex.tag`; NothingToTagError for a value that is stored without tags.
         """
         try:
-            forms = self.kind.terms(self.normalise(value))
+            forms: Any = self.kind.terms(self.normalise(value))
             where = self._row(row) if self.needs_row else b""
             return unless_wiped(lambda: self._stored_tags(forms, where, tenant))
         except BaseException as error:  # noqa: BLE001 (it is raised below)
             refused = located(error, field=self.name, tenant=tenant)
-        value = forms = None  # type: ignore[assignment]  # no traceback has them
+        value = forms = None  # no traceback has them
         raise refused
 
     def _stored_tags(self, forms: Sequence[Any], where: bytes, tenant: str | None) -> tuple[bytes, ...]:
