@@ -49,6 +49,7 @@ def _hide_parameters(error: BaseException) -> None:
         if id(each) not in found:
             found.add(id(each))
             if hasattr(each, "hide_parameters"):  # a StatementError, which makes its text each time
-                each.hide_parameters = True
+                statement: Any = each
+                statement.hide_parameters = True
             waiting += [other for other in (each.__cause__, each.__context__) if other is not None]
             waiting += each.exceptions if isinstance(each, BaseExceptionGroup) else ()
