@@ -6,9 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import urllib3
 from boto3.dynamodb.conditions import Attr, Key
-from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -20,6 +18,7 @@ from tests.dynamodb.shop import create
 from tests.dynamodb.shop import encryptor as encryptor
 from tests.support.dynamodb import DynamoDb, OnMoto
 from tests.support.strategies import relaxed
+from tests.support.wiretap import past_the_wiretap
 
 EMAILS = [f"secret-{name}@example.org" for name in ("ann", "bob")]
 ENTITIES = {
@@ -31,7 +30,6 @@ ENTITIES = {
     "order": Entity({"address": str}, key={"PK": "USER#*", "SK": "ORDER#*"}),
     "product": Entity(key={"PK": "PRODUCT#*"}, where={"type": "product"}),
 }
-_POOL = urllib3.PoolManager()
 _numbers = itertools.count(1)
 SECRET = st.none() | st.builds(lambda: f"secret-{next(_numbers)}")
 PLAIN = st.sampled_from(["plain-1", "plain-2"])
@@ -138,14 +136,6 @@ def outcome(do: Callable[[], Any]) -> Any:
         return error.response["Error"]["Code"]
 
 
-def past_the_wiretap(request: Any, **_: Any) -> AWSResponse:
-    """Send a request of the plain table, which has secrets in it."""
-    response = _POOL.request(
-        request.method, request.url, body=request.body, headers=dict(request.headers), preload_content=False
-    )
-    return AWSResponse(request.url, response.status, dict(response.headers), response)  # type: ignore[arg-type]
-
-
 class TestRandomWrites(OnMoto):
     """On a table, beside a plain one."""
 
@@ -154,6 +144,6 @@ class TestRandomWrites(OnMoto):
         description = ProtectedTable("app-prod", encryptor, key=("PK", "SK"), fields="app", entities=ENTITIES)
         table = EncryptedTable(create(dynamodb, "app-prod"), description)
         twin = create(dynamodb, "plain")
-        twin.meta.client.meta.events.register("before-send.dynamodb", past_the_wiretap)
+        past_the_wiretap(twin.meta.client)
         machine: Any = lambda: EntityMachine(table, twin)  # noqa: E731
         run_state_machine_as_test(machine, settings=settings(relaxed, max_examples=20, stateful_step_count=25))

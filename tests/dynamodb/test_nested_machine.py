@@ -7,9 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import urllib3
 from boto3.dynamodb.conditions import Attr, Key
-from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -23,6 +21,7 @@ from tests.dynamodb.patients import raw as raw
 from tests.dynamodb.patients import resource as resource
 from tests.support.dynamodb import OnMoto
 from tests.support.strategies import relaxed
+from tests.support.wiretap import past_the_wiretap
 
 ATTRIBUTES: dict[str, Any] = {
     "ssn": str,
@@ -168,15 +167,8 @@ class TestRandomWrites(OnMoto):
     @pytest.fixture
     def twin(self, raw: Any, resource: Any) -> Any:
         """The other table, whose requests nobody reads along."""
-        twin, pool = resource.Table("other"), urllib3.PoolManager()
-
-        def send(request: Any, **_: Any) -> AWSResponse:
-            response = pool.request(
-                request.method, request.url, body=request.body, headers=dict(request.headers), preload_content=False
-            )
-            return AWSResponse(request.url, response.status, dict(response.headers), response)  # type: ignore[arg-type]
-
-        twin.meta.client.meta.events.register("before-send.dynamodb", send)
+        twin = resource.Table("other")
+        past_the_wiretap(twin.meta.client)
         return twin
 
     def test_they_leave_what_they_would_leave_in_a_plain_table(

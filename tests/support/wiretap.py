@@ -8,13 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+
+from botocore.endpoint import Endpoint
 
 from fieldcrypt.testing import PlaintextWatch
 from fieldcrypt.testing.watch.requests import Request
 from fieldcrypt.testing.watch.statements import Statement
 
-__all__ = ["Secrets", "wiretap"]
+__all__ = ["Secrets", "past_the_wiretap", "wiretap"]
+
+_UNREAD = Endpoint._do_get_response  # type: ignore[attr-defined]  # what it is while nobody reads along
 
 
 class Secrets(PlaintextWatch):
@@ -64,3 +69,9 @@ def wiretap() -> Iterator[Secrets]:
         yield secrets
     leaks = secrets.leaks()
     assert not leaks, "\n".join(leaks)
+
+
+def past_the_wiretap(client: Any) -> None:
+    """Have a client send what nobody reads along: that of a plain table, which has secrets in it."""
+    endpoint = client._endpoint
+    endpoint._do_get_response = partial(_UNREAD, endpoint)
