@@ -81,6 +81,7 @@ class Scrubber:
         return self.modules is None or any(module == name or module.startswith(f"{name}.") for name in self.modules)
 
 
+# A Scrubber for the frames of all modules: the hook to give to Sentry as `before_send`.
 scrub = Scrubber()
 
 
