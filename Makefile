@@ -190,7 +190,7 @@ sbom: dist
 matrix: $(RELEASE)/.stamp
 	$(RELEASE)/bin/python -m tests.support.release.matrix $(ARGS)
 
-# What the tests run of the code, branches included; fails below the floor in pyproject.toml. It takes twice the time of make test.
+# What the tests run of the code, branches included. It takes twice the time of make test.
 coverage: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp $(AIO)/.stamp
 	rm -rf build/coverage
 	$(BIN)/coverage run -m pytest -o faulthandler_timeout=3600 $(ARGS)
