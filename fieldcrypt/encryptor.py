@@ -514,7 +514,8 @@ class Encryptor:
         """Return a context in which all fields write canaries: values whose decryption is reported as `CANARY_READ`.
 
         It holds for all threads, and for ORMs and clients alike, so use it in a script or a shell that does nothing
-        else. A canary looks like any other value, and older versions read it as one. See docs/security/canaries.md.
+        else. A canary looks like any other value, and older versions read it as one. `configure` within the block ends
+        it: what is written then is no canary. See docs/security/canaries.md.
 
         Raises:
             ConfigurationError: the Encryptor has not been configured.

@@ -23,7 +23,7 @@ class HealthState(enum.StrEnum):
 class Health:
     """Whether a process can encrypt and decrypt now, and for how long it will. Made by `Encryptor.check`.
 
-    It holds no secret. Details of findings name regions, keys and tenants; `as_dict` leaves them out.
+    It holds no secret. Details of findings name keys, tenants and causes; `as_dict` leaves them out.
 
     Attributes:
         state: how well it can work.
