@@ -24,6 +24,11 @@ def _session() -> Any:
     return boto3.session.Session(**_CREDENTIALS)
 
 
+@cache
+def _client(**where: str) -> Any:
+    return _session().client("dynamodb", **where, config=_CONFIG)
+
+
 class DynamoDb:
     """An account's DynamoDB in some regions; in a with statement, one whose tables are deleted at its end.
 
@@ -41,7 +46,7 @@ class DynamoDb:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         for region in self.endpoints:
-            client = self.client(region)
+            client = self.own_client(region)
             for page in client.get_paginator("list_tables").paginate():
                 for table in page["TableNames"]:
                     client.delete_table(TableName=table)
@@ -49,6 +54,10 @@ class DynamoDb:
     def client(self, region: str | None = None) -> Any:
         """Make a boto3 client that makes one attempt per call, for the first region if none is named."""
         return _session().client("dynamodb", **self._where(region or FIRST), config=_CONFIG)
+
+    def own_client(self, region: str | None = None) -> Any:
+        """The same client each time, for what a test only prepares or looks at: making one takes as long as many calls."""
+        return _client(**self._where(region or FIRST))
 
     def resource(self, region: str = FIRST) -> Any:
         """Make a boto3 resource, whose tables take Python's own types; one attempt a call."""
@@ -65,13 +74,13 @@ class DynamoDb:
 
 def raw(dynamodb: DynamoDb, table: str, key: dict[str, Any]) -> dict[str, Any]:
     """Return an item as DynamoDB has it."""
-    item: dict[str, Any] = dynamodb.client().get_item(TableName=table, Key=key)["Item"]
+    item: dict[str, Any] = dynamodb.own_client().get_item(TableName=table, Key=key)["Item"]
     return item
 
 
 def put_raw(dynamodb: DynamoDb, table: str, item: dict[str, Any]) -> None:
     """Write an item as somebody does who can write to the table."""
-    dynamodb.client().put_item(TableName=table, Item=item)
+    dynamodb.own_client().put_item(TableName=table, Item=item)
 
 
 class OnMoto:
