@@ -82,7 +82,7 @@ def distinctive(secret: Plain) -> bytes | None:
     if isinstance(secret, Decimal):
         digits = f"{secret.normalize():f}"
         return digits.encode() if sum(map(str.isdigit, digits)) >= MIN_DIGITS else None
-    part = secret.encode() if isinstance(secret, str) else secret
+    part = secret.encode("utf-8", "surrogatepass") if isinstance(secret, str) else secret  # JSON sends any character
     return part if len(part) >= MIN_LENGTH else None
 
 

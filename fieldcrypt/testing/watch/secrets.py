@@ -65,4 +65,4 @@ class Secrets:
 
 
 def _bytes(text: str | bytes) -> bytes:
-    return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
