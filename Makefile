@@ -202,6 +202,7 @@ coverage: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp $(AIO)/.stamp
 # Changes the code of the format, of rotation and of the row rule, one change at a time, and says which ones no test notices:
 # `make mutants ARGS='fieldcrypt.format.cbor*'` for some. CI has Hypothesis try the same examples each time, without a deadline.
 mutants: $(VENV)/.stamp $(MUTANTS)/.stamp
+	mkdir -p mutants/integrations   # Python would not look again into what is not there when it starts
 	CI=true PYTHONPATH=$(CURDIR)/mutants:$(CURDIR)/mutants/integrations:$(abspath $(MUTANTS)) $(abspath $(BIN))/python -P -m mutmut run $(ARGS)
 	PYTHONPATH=$(abspath $(MUTANTS)) $(BIN)/python -m mutmut results
 
