@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import inspect
 import re
@@ -12,6 +13,7 @@ from typing import Any
 from constants import described
 from docutils import nodes
 from docutils.statemachine import StringList
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.ext.autodoc.mock import mock
 from sphinx.util import logging
@@ -19,16 +21,22 @@ from sphinx.util.docutils import SphinxDirective
 
 logger = logging.getLogger(__name__)
 _EXPORTS = re.compile(r"^__all__ = \[\n(.*?)^\]", re.DOTALL | re.MULTILINE)
-_INTERNAL = {"comparator_factory", "tagger"}  # spelled as public, for SQLAlchemy and for their own package
+# Spelled as public, for their own package or for the library that calls them, and of no use to anyone else.
+_INTERNAL = {
+    *("tagger", "comparator_factory", "bind_processor", "literal_processor", "result_processor", "load_dialect_impl"),
+    *("compare_values", "sort_key_function", "coercion_listener"),
+    *("serialize", "deserialize", "get_value"),  # which PynamoDB calls
+}
 _PAGES = Path(__file__).parents[1] / "reference" / "api"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Add the directive; inherited members are shown if they are ours."""
+    """Add the directive; inherited members are shown if they are ours, and Python's own classes are no links."""
     app.add_directive("front-door", FrontDoor)
     app.connect("builder-inited", _import)
     app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-bases", _bases)
+    app.connect("doctree-read", _unlink_builtins)
     return {"parallel_read_safe": True}
 
 
@@ -79,7 +87,7 @@ def public_names() -> dict[str, str]:
         thing = getattr(importlib.import_module(door), name)
         found[full] = found[name] = full
         for member in dir(thing) if isinstance(thing, type) else ():
-            if not member.startswith("_") and _documented(thing, member):
+            if not member.startswith("_") and member not in _INTERNAL and _documented(thing, member):
                 found.setdefault(f"{name}.{member}", f"{full}.{member}")
     return found
 
@@ -154,6 +162,13 @@ def _skip(app: Sphinx, what: str, name: str, thing: Any, skip: bool, options: An
 
 def _bases(app: Sphinx, name: str, thing: Any, options: Any, bases: list[Any]) -> None:
     bases[:] = [base for base in bases if _shown(base)]
+
+
+def _unlink_builtins(app: Sphinx, doctree: nodes.document) -> None:
+    """Keep Sphinx from taking a class of Python, `type`, for an attribute of the same name, `Field.type`."""
+    for link in list(doctree.findall(addnodes.pending_xref)):
+        if link.get("reftype") == "class" and hasattr(builtins, link["reftarget"]):
+            link.replace_self(link.children)
 
 
 def _shown(base: Any) -> bool:
