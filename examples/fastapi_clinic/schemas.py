@@ -36,7 +36,7 @@ class PatientView(BaseModel):
     def of(cls, patient: Patient) -> Self:
         """Decrypt what is shown.
 
-        Not by `from_attributes`: Pydantic would turn what goes wrong meanwhile, an outage of KMS for one, into a
-        ValidationError without a cause, and the client would get 500 for it.
+        Not with `from_attributes`: Pydantic would turn the KeyProviderError of an outage into a ValidationError without
+        a cause, and the client would get 500 instead of 503.
         """
         return cls(id=patient.id, ward=patient.ward, name=patient.name, email=patient.email, born=patient.born)
