@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -145,6 +146,18 @@ def test_imports_point_one_way(module: str) -> None:
     assert not {name for name in below if layer(name) > layer(module)}
     if package == "fieldcrypt" and layer(module) < layer("fieldcrypt.cli"):
         assert not {name for name in imports(path) if name.split(".")[0] in TOPS}
+
+
+def test_contributors_are_told_all_rooms_of_the_core_from_the_bottom_up() -> None:
+    """In a line of CONTRIBUTING.md."""
+    told = re.search(r"^    tracebacks.*\n +<.*", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert told is not None
+    names = re.findall(r"\w+", told[0].replace("keys/", ""))
+    paths = (f"fieldcrypt.{place}{name}" for name in names for place in ("", "keys."))
+    found = [path for path in paths if path in CORE]
+    assert [layer(path) for path in found] == sorted(map(layer, found))
+    rooms = {name for name, path in CORE.items() if path.name == "__init__.py"}
+    assert {name for name in rooms if re.fullmatch(r"fieldcrypt(\.keys)?\.(?!keys)\w+", name)} <= set(found)
 
 
 @pytest.mark.parametrize("package", LAYERS)
