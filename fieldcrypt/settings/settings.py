@@ -73,7 +73,7 @@ class Settings:
         `2026-11-29T14:00:00Z`. `FIELDCRYPT_OWN_KEYS_ONLY` and `FIELDCRYPT_READ_SELF_CONTAINED` are `true` or `false`.
 
         Args:
-            prefix: what the names of the variables begin with.
+            prefix: what the names of these variables begin with, and of no others. Misspelt ones are found by it.
 
         Raises:
             ConfigurationError: a variable is missing, empty, malformed or misspelt. The message names it.
@@ -90,8 +90,7 @@ class Settings:
             text = os.environ.get(prefix + name.upper())
             if text is not None:
                 found[name] = _parsed(prefix + name.upper(), name, text)
-        if prefix == _PREFIX:
-            _check_spelling({each.name.upper() for each in fields(cls) if each.init})
+        _check_spelling(prefix, {each.name.upper() for each in fields(cls) if each.init})
         if "provider" not in found:
             raise ConfigurationError(
                 f"{prefix}PROVIDER is not set: it names the key provider, such as awskms:arn:…, or for development "
@@ -202,13 +201,13 @@ def _flag(text: str) -> bool:
     return _FLAGS[text]
 
 
-def _check_spelling(known: set[str]) -> None:
+def _check_spelling(prefix: str, known: set[str]) -> None:
     """Refuse a variable that looks like a setting: a limit that is not in force would be noticed too late."""
     for variable in os.environ:
-        name = variable.removeprefix(_PREFIX)
+        name = variable.removeprefix(prefix)
         if name == variable or name in known or name in _ELSEWHERE:
             continue
         if name.lower() in _IN_CODE:
             raise ConfigurationError(f"{variable} is no setting: pass KeyPolicy({name.lower()}=…) in code")
         if meant := get_close_matches(name, known, 1, _ALIKE):
-            raise ConfigurationError(f"there is no setting {variable}: {_PREFIX}{meant[0]} is the one that is like it")
+            raise ConfigurationError(f"there is no setting {variable}: {prefix}{meant[0]} is the one that is like it")

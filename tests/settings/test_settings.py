@@ -140,6 +140,13 @@ class TestEnvironment:
         assert said in str(caught.value)
         assert variable in str(caught.value) or "FIELDCRYPT_…" in str(caught.value)
 
+    def test_a_misspelt_setting_is_noticed_under_any_prefix(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A limit of the second Encryptor would not be in force either."""
+        monkeypatch.setenv("SHOP_CRYPTO_PROVIDER", "local:local.key")
+        monkeypatch.setenv("SHOP_CRYPTO_CACHE_TLL", "PT5M")
+        with pytest.raises(ConfigurationError, match="SHOP_CRYPTO_CACHE_TTL is the one"):
+            Settings.from_environment("SHOP_CRYPTO_")
+
     def test_no_provider(self) -> None:
         """The variable that is missing is named."""
         with pytest.raises(ConfigurationError, match=r"FIELDCRYPT_PROVIDER is not set.*create=true"):
