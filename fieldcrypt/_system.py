@@ -18,7 +18,7 @@ def _kernel_randomness() -> Callable[[int], bytes]:
     """Return the shorter way to the kernel's generator, for up to 256 bytes.
 
     os.getrandom is the system call behind os.urandom, but does not let another thread run meanwhile: it takes a tenth
-    less time, and half beside a busy thread. But glibc from 2.41 on can answer os.urandom without a system call.
+    less time, and half alongside a busy thread. But glibc from 2.41 on can answer os.urandom without a system call.
     """
     try:
         library, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")

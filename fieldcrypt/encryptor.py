@@ -54,7 +54,7 @@ class Encryptor:
 
     Args:
         provider: wraps and unwraps data keys.
-        store: keeps wrapped data keys beside the data. None makes every value carry its wrapped data key.
+        store: keeps wrapped data keys next to the data. None makes every value carry its wrapped data key.
         policy: how long keys live. Default: `KeyPolicy()`.
         observer: is called with everything that happens to keys (see `Observer`).
         read_self_contained: also read values that carry their wrapped data key.
@@ -221,7 +221,7 @@ class Encryptor:
                 name does not decrypt under another, so choose it once.
             type: bytes, str, int, float, bool, Decimal, date, datetime, time, timedelta, UUID, list, dict, set, an
                 Enum class, or `object` for any of these but Enum members.
-            context: constant encryption context beside the name; keys must not begin with `fieldcrypt:`.
+            context: constant encryption context in addition to the name; keys must not begin with `fieldcrypt:`.
             pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
             accept_public_key: read values whose data key was wrapped with a public key, though anyone who knows it can
                 make such values. Only key providers that wrap so need it.

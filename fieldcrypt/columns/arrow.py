@@ -157,7 +157,7 @@ def python_values(column: AnyColumn) -> list[Any]:
 
     Raises:
         ValueError: there are nanoseconds that microseconds cannot represent, or years that Python's calendar does not
-            have; or the buffers are not those of a column, and pyarrow would read what is beside them.
+            have; or the buffers are not those of a column, and pyarrow would read what is next to them.
     """
     try:
         column.validate(full=True)

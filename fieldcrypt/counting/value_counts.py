@@ -41,7 +41,7 @@ class ValueCounts:
 
     Args:
         make_tally: makes one, as the fields' backend needs it.
-        most: how many tallies there are at most, beside those of no tenant and of all other tenants.
+        most: how many tallies there are at most, besides those of no tenant and of all other tenants.
     """
 
     def __init__(self, make_tally: Callable[[], Tally], most: int = _MOST) -> None:

@@ -111,7 +111,7 @@ def checked_compounds(indexes: Any) -> tuple[CompoundIndex, ...]:
 
 
 def check_compounds(record: str, fields: Mapping[str, Sequence[IndexedBy]], compounds: Sequence[CompoundIndex]) -> None:
-    """Refuse compounds that hide nothing: of plain members alone, or with short or partitioned tags beside others.
+    """Refuse compounds that hide nothing: of plain members alone, or with short or partitioned tags next to others.
 
     Whole tags in partitions are enough to undo those of a compound (see `check_together`).
 
@@ -121,8 +121,8 @@ def check_compounds(record: str, fields: Mapping[str, Sequence[IndexedBy]], comp
         compounds: of the record.
 
     Raises:
-        ConfigurationError: some hide nothing: no member is protected, or beside them are whole tags of the same values,
-            or of more of them.
+        ConfigurationError: some hide nothing: no member is protected, or whole tags of the same values, or of more of
+            them, stand next to them.
     """
     for compound in compounds:
         if fields.keys().isdisjoint(compound.of):

@@ -79,7 +79,7 @@ class FieldIndexes:
                 )
 
     def tags(self, value: Any, *, tenant: str | None = None, row: Mapping[str, str] | None = None) -> StoredTags:
-        """Return what to store in each companion beside a value; None for no value, or one with nothing to tag.
+        """Return what to store in each companion next to a value; None for no value, or one with nothing to tag.
 
         A companion of all levels holds a list of tags, in the order of their bytes.
 

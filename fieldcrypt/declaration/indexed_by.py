@@ -39,7 +39,7 @@ class IndexedBy:
         partitions: how many tags a value can have: which of them a row has depends on the row, so that the frequencies
             of values show less. A search asks for all.
         accept_leakage: True if what the index tells beyond equality is acceptable: prefixes, suffixes and ranges tell
-            nearly the order, and a short or partitioned tag beside whole ones hides nothing.
+            nearly the order, and a short or partitioned tag next to whole ones hides nothing.
         one_companion: the tags of all levels are in one companion, an array of PostgreSQL or a binary set of DynamoDB,
             and not in one for each level, `name_3`, `name_4` and so on.
 

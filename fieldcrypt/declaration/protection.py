@@ -30,7 +30,7 @@ class Protection:
         type: of its values: bytes, str, bool, int, float, Decimal, date, datetime, time, timedelta, UUID, list, dict,
             set, an Enum class, or `object` for any of these but Enum members. None where an annotation says it.
         name: the field's name, if not `record.field`.
-        context: constant encryption context beside the name; keys must not begin with `fieldcrypt:`.
+        context: constant encryption context in addition to the name; keys must not begin with `fieldcrypt:`.
         pad: hide the exact length of values by padding them to a multiple of so many bytes (2 to 65,535).
         index: make it searchable: the name of the companion that holds the tags, an `IndexedBy` that says more, or
             several of these.

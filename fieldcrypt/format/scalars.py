@@ -1,4 +1,4 @@
-"""The plaintext of single values, by hand: the common types beside text, in a third of the time.
+"""The plaintext of single values, by hand: the common types other than text, in a third of the time.
 
 For the hot path. Each function here does what `codecs.py` and `cbor.py` do, for one type and for the usual lengths. For
 anything else a reader returns None, or raises one of `REFUSALS`: then `codecs.py` reads it, or refuses it. A field of

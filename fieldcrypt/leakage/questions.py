@@ -25,7 +25,7 @@ class Found(NamedTuple):
     Attributes:
         tags: how many it asks for, under one index key.
         matching: rows that are what was looked for.
-        false: rows beside them, which are decrypted and discarded.
+        false: rows besides them, which are decrypted and discarded.
     """
 
     tags: float

@@ -20,7 +20,7 @@ __all__ = ["ColumnLeak", "IndexCost", "Leakage", "Placed", "leakage_of"]
 
 TOLD = 0.1  # the share of rows guessed right from which on there is a warning
 _LARGEST = 3
-_ENTRY = 20  # bytes of a B-tree's entry beside the tag: its header, pointer and padding, and the pages' free space
+_ENTRY = 20  # bytes of a B-tree's entry besides the tag: its header, pointer and padding, and the pages' free space
 _DAY, _YEAR = 86_400.0, 365.25
 
 
@@ -71,7 +71,7 @@ class IndexCost(NamedTuple):
     Attributes:
         companion: of the index.
         tags: how many a search asks for under one index key, on average.
-        matching, false: rows that a search returns, and those that it finds beside them and discards after decryption,
+        matching, false: rows that a search returns, and those that it finds besides them and discards after decryption,
             in the whole table.
         bytes: about how many per row, for tags and a B-tree for each level. PostgreSQL takes half where many rows have
             one tag.

@@ -101,7 +101,7 @@ class VerifyReport(NamedTuple):
         rows: how many were looked at.
         wrong: how many of them have defects.
         reasons: why, by key, of the first 1,000.
-        differing: in how many of these the only defect is that the plaintext beside a value differs.
+        differing: in how many of these the only defect is that the plaintext next to a value differs.
         sample: the sample, if not all rows were examined.
         total: how many there are, as the database counted them.
         left: how many more it counts that are not protected, or that were never seen.
@@ -135,7 +135,7 @@ class StepStatus(NamedTuple):
         step: backfill, verify, undo or finish.
         part: the table that it is about.
         state: running, paused, done, or failed (some rows could not be changed, or are wrong).
-        total, done, changed, failed: rows. `changed` of a verify: those that failed only because the plaintext beside
+        total, done, changed, failed: rows. `changed` of a verify: those that failed only because the plaintext next to
             their value is another one.
         began, ended: seconds since 1970.
         workers: those at work, or those that were when it ended abruptly.

@@ -1,4 +1,4 @@
-"""What a field accepts beside its own values, and until when."""
+"""What a field accepts besides its own values, and until when."""
 
 from __future__ import annotations
 

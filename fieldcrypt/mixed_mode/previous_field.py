@@ -72,7 +72,7 @@ class PreviousField(Generic[T]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The attributes of a row that it needs beside those that values are bound to now."""
+        """The attributes of a row that it needs besides those that values are bound to now."""
         named = () if isinstance(self._row, bool) else self._row
         return named if self._tenant is None else (*named, self._tenant)
 

@@ -21,7 +21,7 @@ _NONE: Any = object()
 
 
 class Reading:
-    """Reads a field's own values, and those that are accepted beside them.
+    """Reads a field's own values, and those that are accepted besides them.
 
     A value in the form of an encrypted one is never plaintext: if it is not authentic, it is an error.
 

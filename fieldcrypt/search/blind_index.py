@@ -108,7 +108,7 @@ class BlindIndex(Generic[T]):
         return self.tag_size < DEFAULT_TAG_SIZE
 
     def tag(self, value: T, *, tenant: str | None = None) -> bytes:
-        """Return the tag to store beside a value.
+        """Return the tag to store next to a value.
 
         Args:
             value: exactly of the index's type.

@@ -15,7 +15,7 @@ class TagSize(NamedTuple):
 
     Attributes:
         size: bytes of a tag.
-        false_positives: rows that a search finds beside the matching ones, on average; each is fetched, decrypted and
+        false_positives: rows that a search finds besides the matching ones, on average; each is fetched, decrypted and
             discarded.
         hidden_among: other values of the table that have the same tag as a value, on average.
     """

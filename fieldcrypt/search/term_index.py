@@ -109,7 +109,7 @@ class TermIndex:
     def stored_tags(
         self, value: Any, *, tenant: str | None = None, row: Mapping[str, str] | None = None
     ) -> tuple[bytes, ...]:
-        """Return the tags to store beside a value, one for each level.
+        """Return the tags to store next to a value, one for each level.
 
         Args:
             value: exactly of the index's type.

@@ -1,4 +1,4 @@
-"""What key stores, key providers, readers of other schemes and integrations are built on, beside `fieldcrypt` itself.
+"""What key stores, key providers, readers of other schemes and integrations are built on, besides `fieldcrypt` itself.
 
 `fieldcrypt.spi.migration` is for stores that have migrations, `fieldcrypt.spi.columns` for whole columns, and
 `fieldcrypt.spi.aws` for what calls AWS.

@@ -28,7 +28,7 @@ __all__ = ["keep_tables"]
 _TABLES_IF_NOT_EXISTS = frozenset({"postgresql", "sqlite", "mysql", "mariadb"})
 _INDEXES_IF_NOT_EXISTS = frozenset({"postgresql", "sqlite", "mariadb"})
 
-_log = logging.getLogger("alembic.autogenerate.fieldcrypt")  # beside what else Alembic has found
+_log = logging.getLogger("alembic.autogenerate.fieldcrypt")  # besides what else Alembic has found
 
 
 class StayOp(MigrateOperation):

@@ -22,7 +22,7 @@ _OWN = (_SIGNATURE, _DESCRIPTION)
 # How KMS says that a data key is not what it encrypted. Its other answers are no word on the item.
 _NOT_AUTHENTIC = ("InvalidCiphertextException", "IncorrectKeyException")
 
-# What the SDK raises for items that were changed, beside its own errors: it takes them apart before it verifies them.
+# What the SDK raises for items that were changed, besides its own errors: it takes them apart before it verifies them.
 _REFUSALS = (DynamodbEncryptionSdkError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
 
 

@@ -87,7 +87,7 @@ class MigratedModel:
         """Return the protected attributes that an item of this class may have.
 
         Raises:
-            PassedOverError: it is of a class beside the model; or of none that is known, and has none of the protected
+            PassedOverError: it is of another class than the model; or of no known one, and has none of the protected
                 attributes of any.
             ValueError: it is of no class that is known.
         """
@@ -118,7 +118,7 @@ class MigratedModel:
         return [_compound(each, attributes) for each in model._fieldcrypt_plan().compounds]
 
     def _refuse_if_filled(self, item: Item, own: Sequence[Any], what: str) -> None:
-        """Raise UnitError if an item has protected attributes of some class beside its own ones."""
+        """Raise UnitError if an item has protected attributes of some class besides its own ones."""
         own_names = {name for each in own for name in (each.name, *each.companions)}
         names = {name for each in self.attributes for name in (each.name, *each.companions)} - own_names
         if any(_is_filled(item.get(name)) for name in names):

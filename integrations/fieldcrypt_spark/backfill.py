@@ -52,7 +52,7 @@ def backfill(
         backfill(patients, "s3://lake/patients", {"ssn": ssn}, by="clinic_id")
 
     Each value of one column is a part, a job of Spark's, and a directory (`clinic_id=7`). What each was written with is
-    noted beside the data, in `_fieldcrypt`. Interrupt it where you like and begin again: parts that are whole and have
+    noted next to the data, in `_fieldcrypt`. Interrupt it where you like and begin again: parts that are whole and have
     as many rows as the table are left alone, others are written again as a whole. It does not see that a row has
     changed since. One run per path at a time.
 

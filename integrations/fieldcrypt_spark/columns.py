@@ -111,7 +111,7 @@ def decrypt_column(
 
 
 def _columns_of_place(tenant: Name | None, row: Name | Sequence[Name] | None) -> list[Column]:
-    """Return the columns that say whose and where values are, which a UDF is given beside these."""
+    """Return the columns that say whose and where values are, which a UDF is given besides these."""
     keys = [] if row is None else [row] if isinstance(row, (str, Column)) else list(row)
     return [_column(name) for name in ([] if tenant is None else [tenant]) + keys]
 

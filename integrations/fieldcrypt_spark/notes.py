@@ -1,4 +1,4 @@
-"""What is noted beside the data: with what each part was written, and that it is whole.
+"""What is noted next to the data: with what each part was written, and that it is whole.
 
 Two notes for each time that a part is written, one before and one after, as files of `_fieldcrypt/notes`, which readers
 of the data pass over. So files that were left by a run that was killed can be told from files of somebody else.
@@ -29,7 +29,7 @@ Files = dict[str, int]  # names and sizes
 
 
 class Notes:
-    """The notes beside the data of one path, and the files that are there.
+    """The notes next to the data of one path, and the files that are there.
 
     Args:
         spark: the session.

@@ -2,7 +2,7 @@
 
 pandas, by way of which they may come, has no null in a column of integers: they would be floats, without their last
 digits. Nor does it leave timestamps alone, and Spark gives them its session's time zone. So both cross over as integers
-of their own, and nulls beside them.
+of their own, and nulls next to them.
 """
 
 from __future__ import annotations

@@ -227,7 +227,7 @@ class TestDoctor:
         late.field("a.b", str).encrypt(SSN, tenant="a")
         application.encryptor.store.add(*late.store.list("a"))  # type: ignore[union-attr]
         told = self.failed(run("doctor", "--json"))["key store", "shredded tenants"]
-        assert "tenant 'a' has 1 data key beside tombstones" in told
+        assert "tenant 'a' has 1 data key next to tombstones" in told
         assert "by 'ann' (1 tombstone: " in told
         assert "living data keys from before: 0 of 1" in told
 

@@ -315,7 +315,7 @@ def test_a_new_column_of_text_is_filled(engine: Engine) -> None:
     with pytest.raises(DecryptionError):
         read_ssn(engine, Patient)
     refused = migration.mend(as_plaintext={1})
-    assert "its plaintext is beside it, which `backfill --mend` encrypts" in str(refused.failures[1,])
+    assert "its plaintext is next to it, which `backfill --mend` encrypts" in str(refused.failures[1,])
     assert migration.backfill(mend=True).changed == 1
     assert read_ssn(engine, Patient) == f"{SSN}1"
     migration.verify()

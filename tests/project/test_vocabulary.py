@@ -19,6 +19,7 @@ BETTER = {
     r"\b[Ww]hoever\b": "anyone who",
     r"\bbe it that\b": "even if",
     r"\blately\b": "recently",
+    r"\b[Bb]eside\b": "next to, besides, or along with",
     r"\bin vain\b": "fruitless, failed, or without success",
     r"\bat the most\b": "at most",
     r"\b(?:once|twice|times|rows|items|values|calls) an? (?:second|minute|hour|day|run|page|row|item|value|transaction"
@@ -28,7 +29,6 @@ BETTER = {
     r"\bblacklist|\bwhitelist": "list of what is refused, or accepted",
     r"\b(?:hash|hashes) of (?:a|the|its) values?\b": "tag",
 }
-BETTER_IN_PAGES = {r"\b[Bb]eside\b": "next to, alongside, or compared with"}
 EXAMPLES = re.compile(r"```.*?```|`[^`\n]*`|\]\([^)\s]*\)", re.DOTALL)
 
 
@@ -64,14 +64,6 @@ def test_there_is_a_better_word(pattern: str) -> None:
     """Nobody stumbles on it in code, docs, messages or help."""
     places = found(pattern, readable())
     assert not places, f"better: {BETTER[pattern]}\n" + "\n".join(places)
-
-
-@pytest.mark.parametrize("pattern", BETTER_IN_PAGES)
-def test_there_is_a_better_word_for_pages(pattern: str) -> None:
-    """That the format, the changelog and comments may use."""
-    pages = [path for path in readable() if path.suffix == ".md" and path.name not in ("SPEC.md", "CHANGELOG.md")]
-    places = found(pattern, pages)
-    assert not places, f"better: {BETTER_IN_PAGES[pattern]}\n" + "\n".join(places)
 
 
 def test_every_word_of_the_glossary_is_used() -> None:

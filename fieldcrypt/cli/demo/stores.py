@@ -84,7 +84,7 @@ def _sql_model(encryptor: Encryptor) -> Any:
 
 
 class DynamoCustomers:
-    """A DynamoDB table in one region, with the data keys in a table beside it."""
+    """A DynamoDB table in one region, with the data keys in a table next to it."""
 
     title = "PynamoDB, DynamoDB"
 

@@ -152,7 +152,7 @@ class DataKeyExamination:
 
 
 def _fits_nothing(stone: Tombstone, stones: int) -> bool:
-    """Return True if no shredding could have left this tombstone beside `stones` of them and no living data keys."""
+    """Return True if no shredding could have left this tombstone, `stones` of them and no living data keys."""
     too_late = max(stone.shredded - _system.wall_clock(), stone.created - stone.shredded) > _CLOCKS
     return too_late or stone.keys > stones
 
@@ -175,5 +175,5 @@ def _claims(tenant: str | None, living: list[int], stones: list[Tombstone]) -> s
     more = [f"{len(claims) - _NAMED} more of the kind"] if len(claims) > _NAMED else []
     whose = "no tenant, whose keys cannot be shredded," if tenant is None else f"tenant {tenant!r}"
     return (
-        f"{whose} has {counted(len(living), 'data key')} beside tombstones, which claim: {'; '.join([*texts, *more])}"
+        f"{whose} has {counted(len(living), 'data key')} next to tombstones, which claim: {'; '.join([*texts, *more])}"
     )

@@ -97,5 +97,5 @@ def entry_of(facts: Any) -> KeyRecord | Tombstone:
     key_id, data = bytes.fromhex(facts["key_id"]), bytes.fromhex(facts["record"])
     entry = read_record(key_id, data, tenant=facts["tenant"], state=facts["state"])
     if facts != facts_of(entry):
-        raise ValueError("the copies beside the record were edited")
+        raise ValueError("the copies next to the record were edited")
     return entry

@@ -57,7 +57,7 @@ def backfill(
     batch: BatchOption = 1000,
     rate: Annotated[float | None, typer.Option(min=0.01, metavar="ROWS", help="Rows per second at most.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Start again, whatever was begun.")] = False,
-    mend: Annotated[bool, typer.Option("--mend", help="Encrypt the plaintext beside values that do not open.")] = False,
+    mend: Annotated[bool, typer.Option("--mend", help="Encrypt plaintext next to values that do not open.")] = False,
     newer_plaintext: Annotated[
         bool, typer.Option("--newer-plaintext", help="Plaintext that differs is newer: encrypt it.")
     ] = False,

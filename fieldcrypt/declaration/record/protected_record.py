@@ -51,7 +51,7 @@ class ProtectedRecord:
         encryptor: where keys come from. It may be configured later.
         fields: the protected fields by path, each with its type or a `Protection`: `ssn`, `address.street`,
             `phones[].number`, or `phones[kind].number` to distinguish elements by their `kind` (SPEC section 2, "Nested
-            values"). A companion with tags is beside its value.
+            values"). A companion with tags stands next to its value.
         key: the member that is a record's key, or several in their order. Values are bound to it: copied to another
             record, they do not decrypt. Without a key they can be exchanged between records.
         tenant: the member that names a record's tenant, if tenants have keys of their own.

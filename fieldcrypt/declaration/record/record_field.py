@@ -36,7 +36,7 @@ class RecordField:
     Attributes:
         path: the same.
         field: encrypts the values.
-        indexes: its indexes, whose companions stand beside the value.
+        indexes: its indexes, whose companions stand next to the value.
         is_text: True if values and tags are stored as text.
 
     Raises:
@@ -63,7 +63,7 @@ class RecordField:
         return text_form.encode(data) if self.is_text else data
 
     def tags(self, value: Any, tenant: str | None, row: Mapping[str, str] | None) -> StoredTags:
-        """Return the tags to store beside a value, by companion; None for a value with nothing to tag.
+        """Return the tags to store next to a value, by companion; None for a value with nothing to tag.
 
         Args:
             value: of the field's type.

@@ -85,7 +85,7 @@ class Shape:
     def _add_companions(self, field: RecordField) -> None:
         companions = field.indexes.companions
         if companions and isinstance(field.path.steps[-1], Elements):
-            raise ConfigurationError(f"{field.path.text} stands for elements of a list, beside which no tag can stand")
+            raise ConfigurationError(f"{field.path.text} stands for elements of a list, next to which no tag can stand")
         self._fill(companions)
 
     def _fill(self, names: Iterable[str]) -> None:

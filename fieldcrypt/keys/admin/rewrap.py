@@ -1,6 +1,6 @@
 """Data keys under other wrapping keys, while everything runs: no value is touched, and no data key can be lost.
 
-For each data key, the new wraps are opened, written beside the old ones and read back; only then the old ones are
+For each data key, the new wraps are opened, written next to the old ones and read back; only then the old ones are
 removed. It can be interrupted anywhere and started again, and any number of processes may do it at once.
 """
 

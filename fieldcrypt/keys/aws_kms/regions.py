@@ -73,7 +73,7 @@ def _is_loopback(host: str) -> bool:
 
 @cache
 def _partitions() -> Sequence[_Partition]:
-    """Return the partitions as botocore has them beside its code."""
+    """Return the partitions as botocore has them next to its code."""
     found: list[dict[str, Any]] = create_loader().load_data("partitions")["partitions"]
     partitions = [(each["id"], re.compile(each["regionRegex"], re.ASCII), each["regions"]) for each in found]
     return [

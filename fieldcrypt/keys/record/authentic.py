@@ -14,7 +14,7 @@ class AuthenticRecord:
     """A key record whose data key was unwrapped, and whose tag matches.
 
     Nothing in a record counts before that (SPEC section 6), so all code that decides between keys takes these, and
-    there is no other way to make one. The tag does not cover the state, which a key store keeps beside the record.
+    there is no other way to make one. The tag does not cover the state, which a key store keeps next to the record.
 
     Attributes:
         stored: the record itself.

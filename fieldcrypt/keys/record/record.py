@@ -37,7 +37,7 @@ class Purpose(enum.Enum):
 
 
 class KeyState(enum.StrEnum):
-    """The state that a key store keeps beside a record. It is not protected, so it can only restrict."""
+    """The state that a key store keeps next to a record. It is not protected, so it can only restrict."""
 
     ACTIVE = "active"  # may encrypt and decrypt
     RETIRED = "retired"  # decrypts only
@@ -72,7 +72,7 @@ class KeyRecord(NamedTuple):
         tenant: whose key it is, or None.
         wraps: the data key under each wrapping key, sorted by name, at least one.
         tag: 32 bytes that bind all of the above; only someone who can unwrap the key can make or check it.
-        state: kept beside the record, not in it.
+        state: kept next to the record, not in it.
     """
 
     key_id: bytes

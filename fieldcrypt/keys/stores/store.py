@@ -16,7 +16,7 @@ __all__ = ["ClaimingKeyStore", "KeyStore", "MemoryKeyStore", "keeping_claims", "
 
 @runtime_checkable
 class KeyStore(Protocol):
-    """Keeps key records under their key ids, beside the data. Called from several threads at once.
+    """Keeps key records under their key ids, next to the data. Called from several threads at once.
 
     A record is never overwritten by `add`: key ids are random, and two processes that make a key for one tenant at
     the same time add two records. A data key that was shredded leaves a tombstone in the place of its record.

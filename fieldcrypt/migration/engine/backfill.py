@@ -31,7 +31,7 @@ from fieldcrypt.mixed_mode.value_status import ExaminedValue, ValueStatus
 __all__ = ["Backfill", "texts_of", "waiting"]
 
 _EMPTY_IT = (
-    "Empty it, or set mend=True (--mend), which replaces it by the plaintext beside it, encrypted, if there is any"
+    "Empty it, or set mend=True (--mend), which replaces it by the plaintext next to it, encrypted, if there is any"
 )
 
 
@@ -40,7 +40,7 @@ class Backfill(Step):
     """Encrypts values that are not protected as declared, and sets their tags; those of shredded values it removes.
 
     Attributes:
-        mend: values that do not open, and have their plaintext beside them, are encrypted again.
+        mend: values that do not open, and have their plaintext next to them, are encrypted again.
         newer_plaintext: plaintext that differs is newer than the encrypted value, and encrypted over it. Of all units,
             or of those whose keys have these texts; for these, no plaintext is newer as well, and takes the value away.
         met: the keys of units that were looked at because they are named.

@@ -30,7 +30,7 @@ __all__ = ["DIFFERS", "StatusCounts", "Verification", "defect", "is_stop", "pati
 
 T = TypeVar("T")
 
-DIFFERS = "differs"  # the plaintext beside a value that is as it should be
+DIFFERS = "differs"  # the plaintext next to a value that is as it should be
 
 _TRIES = 64  # of 16 records that are not authentic each
 _STOPS = (ConfigurationError, KeyProviderError, KeyStoreError, MigrationError)
@@ -145,7 +145,7 @@ class Verification:
 
     Attributes:
         wrong: how many are not.
-        differing: in how many of them nothing is wrong but that the plaintext beside a value is another one.
+        differing: in how many of them nothing is wrong but that the plaintext next to a value is another one.
         reasons: why, of the first ones.
     """
 
@@ -193,7 +193,7 @@ def defect(
 
     Args:
         old_keys: that a value is under an old data key is wrong too; never of one that is filled from another.
-        finishing: plaintext beside a protected value may have been removed already.
+        finishing: plaintext next to a protected value may have been removed already.
     """
     if cell.stored is None and cell.plain is None:
         return "has a blind index tag, but no value" if cell.has_tags else None

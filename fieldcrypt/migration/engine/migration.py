@@ -117,9 +117,9 @@ class StoredMigration(ErasesIndexes):
             batch: units per transaction and checkpoint.
             rate: units per second, of all workers of this process together.
             restart: start again, whatever was begun.
-            mend: encrypt the plaintext beside a value that does not open, as is necessary after rows were moved to
+            mend: encrypt the plaintext next to a value that does not open, as is necessary after rows were moved to
                 another key or tenant meanwhile. Do not set it if the plaintext is out of date.
-            newer_plaintext: where the plaintext beside an encrypted value differs, it is newer: encrypt it. True for
+            newer_plaintext: where the plaintext next to an encrypted value differs, it is newer: encrypt it. True for
                 all units, or the keys of units as `verify` reported them: if these no longer have plaintext, their
                 values are removed, and keys that no unit has are failures. It always starts again.
             on_progress: is called after each batch, by one worker at a time.
@@ -138,7 +138,7 @@ class StoredMigration(ErasesIndexes):
 
     @discreet
     def verify(self, *, sample: Sample | None = None, on_progress: OnProgress = None) -> VerifyReport:
-        """Decrypt all units, or a sample, and compare them with the plaintext where it is beside them. Locks nothing.
+        """Decrypt all units, or a sample, and compare them with any plaintext next to them. Locks nothing.
 
         Values that were encrypted in place have nothing to compare with: two exchanged values are found if they are
         bound to their units, or by their blind index tags.
@@ -164,7 +164,7 @@ class StoredMigration(ErasesIndexes):
 
     @discreet
     def finish(self, *, batch: int = 1000, stale_plaintext: bool = False, on_progress: OnProgress = None) -> StepReport:
-        """Remove plaintext wherever the encrypted field beside it has the same value. This cannot be undone.
+        """Remove plaintext wherever the encrypted field next to it has the same value. This cannot be undone.
 
         Run it when no process reads or writes the plaintext any more. Plaintext that differs from the encrypted value
         may be newer, and stays: that is a failure. The report says what is left to do to schema and declaration. An

@@ -26,9 +26,9 @@ class Which(enum.Enum):
     """
 
     ALL = "all"
-    DUE = "due"  # a field is filled, and not with our form; or it is not filled, and there is plaintext beside it
+    DUE = "due"  # a field is filled, and not with our form; or it is not filled, and there is plaintext next to it
     FILLED = "filled"  # a field in place has our form; or one that is filled from another has anything
-    PLAIN = "plain"  # a field in place is filled and has not our form; or there is plaintext beside one
+    PLAIN = "plain"  # a field in place is filled and has not our form; or there is plaintext next to one
 
 
 class Counted(NamedTuple):
@@ -155,7 +155,7 @@ class Source(Protocol):
         """
 
     def prepare(self, step: str, unit: Any) -> Change:
-        """Return what a step writes into a unit beside its fields, and before them.
+        """Return what a step writes into a unit next to its fields, and before them.
 
         Raises:
             FieldcryptError, TypeError, ValueError: the unit as a whole is not to be changed.

@@ -185,7 +185,7 @@ class Undo(Step):
 
 @dataclass(frozen=True)
 class Finish(Step):
-    """Removes plaintext beside a protected field with the same value; plaintext that is left in place is a failure.
+    """Removes plaintext next to a protected field with the same value; plaintext that is left in place is a failure.
 
     Attributes:
         stale_plaintext: plaintext that differs is older than the encrypted value, and is removed as well.

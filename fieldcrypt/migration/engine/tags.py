@@ -43,7 +43,7 @@ class Settling:
 
 
 def tags_due(field: ProtectedField, cell: Cell, place: Place, found: ExaminedValue) -> dict[str, Any]:
-    """Return the tags to write beside a value, by companion, so that all are as declared. What was shredded has none.
+    """Return the tags to write next to a value, by companion, so that all are as declared. What was shredded has none.
 
     Raises:
         UntaggedError: some cannot be made; it has the others, as far as they are to be written.

@@ -112,7 +112,7 @@ class Cell(NamedTuple):
     Attributes:
         stored: in the protected field.
         tags: in its companions, if it is searchable.
-        plain: in the plaintext field beside it, if it is filled from one.
+        plain: in the plaintext field next to it, if it is filled from one.
     """
 
     stored: Any
@@ -177,7 +177,7 @@ class ProtectedField(Protocol):
         return True
 
     def examine_plaintext(self, cell: Cell, place: Place) -> ExaminedValue:
-        """Classify the plaintext beside it, as a value of the field; `ValueStatus.NULL` if there is none."""
+        """Classify the plaintext next to it, as a value of the field; `ValueStatus.NULL` if there is none."""
         return ExaminedValue(ValueStatus.NULL)
 
     def waits_until(self) -> float | None:

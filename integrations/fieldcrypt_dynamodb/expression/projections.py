@@ -1,4 +1,4 @@
-"""Projections: what is read beside what was asked for, so that it can be decrypted, and cut off again."""
+"""Projections: what is read in addition to what was asked for, so that it can be decrypted, and cut off again."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Projection:
         text: the expression as it is sent; None if all is read.
         asked: the attributes at the top that were asked for, whole or in part.
         verifies: False if the seal cannot be verified, because nothing that it covers is read.
-        beside: paths in them that are read, but were not asked for.
+        unasked: paths in them that are read, but were not asked for.
     """
 
     text: str | None
     asked: frozenset[str] = frozenset()
     verifies: bool = True
-    beside: tuple[Steps, ...] = ()
+    unasked: tuple[Steps, ...] = ()
 
     @classmethod
     def from_text(
@@ -67,15 +67,15 @@ class Projection:
             more |= {(name,) for name in table.binding_attributes | table.previous_attributes}
         more = {steps for steps in more if not _covered(steps, asked | (more - {steps}))}
         added = (".".join(placeholders.name(str(step)) for step in steps) for steps in sorted(more, key=str))
-        beside = tuple(_beside(steps, asked) for steps in more if steps[0] in roots)
-        return cls(", ".join([text, *added]), roots, verifies, beside)
+        unasked = tuple(_unasked(steps, asked) for steps in more if steps[0] in roots)
+        return cls(", ".join([text, *added]), roots, verifies, unasked)
 
     def cut(self, item: dict[str, Any], form: Form) -> dict[str, Any]:
         """Return the part of an item that was asked for. The item is a copy, as deep as there are protected values."""
         if self.text is None:
             return item
         kept = {name: value for name, value in item.items() if name in self.asked}
-        for steps in self.beside:
+        for steps in self.unasked:
             _remove(kept, steps, form)
         return kept
 
@@ -124,6 +124,6 @@ def _covered(steps: Steps, others: Iterable[Steps]) -> bool:
     return any(steps[: len(other)] == other for other in others)
 
 
-def _beside(steps: Steps, asked: Iterable[Steps]) -> Steps:
+def _unasked(steps: Steps, asked: Iterable[Steps]) -> Steps:
     """Return the first part of a path under which nothing was asked for."""
     return next(steps[:end] for end in range(1, len(steps) + 1) if not any(each[:end] == steps[:end] for each in asked))

@@ -56,7 +56,7 @@ def conditions(text: str, names: dict[str, str]) -> Node:
 
 
 def beside_and(text: str, names: dict[str, str]) -> str:
-    """Return a condition as it can stand beside AND: in parentheses if it has to, for DynamoDB refuses redundant ones.
+    """Return a condition as it can stand next to AND: in parentheses if it has to, for DynamoDB refuses redundant ones.
 
     Raises:
         ProtectedAttributeError: it cannot be read.

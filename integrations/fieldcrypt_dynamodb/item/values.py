@@ -177,7 +177,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         members = {plain(item) for item in value}
         if _set_kind(members) is None:
-            raise TypeError("a set in DynamoDB has texts, or numbers, or binary values, and nothing else beside them")
+            raise TypeError("a set in DynamoDB has texts, or numbers, or binary values, and nothing else")
         return members
     return plain_bytes(value)
 

@@ -1,4 +1,4 @@
-"""A key store in a DynamoDB table, which a global table replicates beside the data."""
+"""A key store in a DynamoDB table, which a global table replicates along with the data."""
 
 from __future__ import annotations
 

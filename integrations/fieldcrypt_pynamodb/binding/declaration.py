@@ -56,7 +56,7 @@ def check_shared(model: type[Model], what: str, names: Sequence[str]) -> None:
 
 
 def check_attributes(model: type[Model]) -> None:
-    """Refuse what would write or ask for plaintext beside a protected attribute.
+    """Refuse what would write or ask for plaintext next to a protected attribute.
 
     Raises:
         ConfigurationError: an attribute or an index of the model is declared so.

@@ -127,7 +127,7 @@ class Plan:
     def unprotected(self, item: Item) -> tuple[Any, dict[str, Unreadable]]:
         """Return the part of an item that PynamoDB deserializes, with what is inside maps decrypted.
 
-        Beside it, return what stands for attributes of the model that cannot be read.
+        With it, return what stands for attributes of the model that cannot be read.
 
         Raises:
             DecryptionError: a part that is plain has the form of an encrypted value.

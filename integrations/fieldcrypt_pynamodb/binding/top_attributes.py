@@ -45,7 +45,7 @@ class TopAttributes:
                 self._readers = FieldGroup(each.field.quiet for each in planned)
 
     def seal(self, item: dict[str, dict[str, Any]], values: dict[str, Any]) -> tuple[Binding | None, dict[str, Any]]:
-        """Encrypt, in place, the values of an item that PynamoDB has serialized, and put their tags beside them.
+        """Encrypt, in place, the values of an item that PynamoDB has serialized, and put their tags next to them.
 
         Args:
             item: in DynamoDB's form.

@@ -126,7 +126,7 @@ class Tagger:
         self._companions = Companions(self.described, protection.indexes)
 
     def stored_tags(self, value: Any, tenant: str | None, row: Mapping[str, str] | None = None) -> StoredTags:
-        """Return what each companion holds beside a value that is stored; None where it is stored without tags.
+        """Return what each companion holds next to a value that is stored; None where it is stored without tags.
 
         Args:
             value: as the application has it.
@@ -148,7 +148,7 @@ class Tagger:
             As `stored_tags`.
         """
         if value is None or not self._writes:
-            # plaintext has none: writers that know of no tags would leave those of its former values beside it
+            # plaintext has none: writers that know of no tags would leave those of its former values next to it
             return dict.fromkeys(self.indexes.companions)
         if self.per_tenant and tenant is None:
             raise column_error(
@@ -161,7 +161,7 @@ class Tagger:
         return as_tags(self.indexes.tags(value, tenant=tenant, row=row))
 
     def companions(self, column: Any) -> dict[str, Column[Any]]:
-        """Return all companions, by their names in the declaration, beside a searchable column.
+        """Return all companions, by their names in the declaration, next to a searchable column.
 
         Raises:
             ConfigurationError: one is missing, or does not fit.

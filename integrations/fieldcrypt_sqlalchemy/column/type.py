@@ -134,7 +134,7 @@ class Encrypted(ProtectedType, TypeDecorator[Any]):
 
     @property
     def accepted(self) -> Accepted | None:
-        """What is read beside the field's own values."""
+        """What is read besides the field's own values."""
         return self.protection.accepted
 
     def _cache_key(self) -> Any:

@@ -1,4 +1,4 @@
-"""The table of claims of first keys, beside that of data keys (SPEC section 6)."""
+"""The table of claims of first keys, next to that of data keys (SPEC section 6)."""
 
 from __future__ import annotations
 

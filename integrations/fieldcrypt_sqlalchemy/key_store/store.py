@@ -1,4 +1,4 @@
-"""A key store in a SQL table, beside the data and replicated with it."""
+"""A key store in a SQL table, next to the data and replicated with it."""
 
 from __future__ import annotations
 

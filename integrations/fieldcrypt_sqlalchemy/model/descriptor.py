@@ -181,7 +181,7 @@ def _loaded_again(
     """Return what an attribute has after it was loaded again.
 
     `refresh(object, ["tenant"])`, or a partial load that populates existing objects, brings the new tenant of a row
-    that has moved, beside values that were sealed for the old one.
+    that has moved, next to values that were sealed for the old one.
 
     Args:
         state: the object's.

@@ -19,7 +19,7 @@ _MAKE_KEY = (
     "autoincrement=False"
 )
 _SET_TENANT = (
-    "Set the tenant in the application: by hand, or with a Python-side default, default=…, beside the server's"
+    "Set the tenant in the application: by hand, or with a Python-side default, default=…, in addition to the server's"
 )
 
 

@@ -45,7 +45,7 @@ def same_bytes(column: Any, value: Any) -> ColumnElement[bool]:
 
     The plain comparison is a part of it, so that the database goes by its index. (PostgreSQL has no index for a
     comparison that takes NULL for equal to NULL, so there the column of a tenant that may be NULL needs that of a key
-    beside it.) Of a CHAR that the database fills up
+    next to it.) Of a CHAR that the database fills up
     with blanks, those at the end do not count.
 
     Args:

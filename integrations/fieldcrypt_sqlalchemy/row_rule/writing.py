@@ -93,7 +93,7 @@ def _check_copied_tag(column: Any, value: Any, index: Any, companion: str, selec
     elif isinstance(source, Null) or _is_tag_of(source, index, companion, tag):
         return
     else:
-        why = f"beside another column than its tags, {companion!r}: select those of the same row and index"
+        why = f"next to another column than its tags, {companion!r}: select those of the same row and index"
     raise ProtectedColumnError(f"{_described(column)} is copied {why}", field=getattr(column.type, "name", None))
 
 

@@ -1,4 +1,4 @@
-"""Selects columns of decorated models in plaintext, with the keys that are selected beside them."""
+"""Selects columns of decorated models in plaintext, with the keys that are selected along with them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def opened(session: Session, statement: Any) -> Sequence[Row[Any]]:
 
     Args:
         session: executes the statement; with an AsyncSession, `await session.run_sync(opened, statement)`.
-        statement: a SELECT that lists protected columns, and beside them the key and the tenant that they are bound to.
+        statement: a SELECT that lists protected columns, and with them the key and the tenant that they are bound to.
 
     Raises:
         ProtectedColumnError: it does not list the key, or the tenant, of a protected column; or it is not a SELECT of
@@ -90,4 +90,4 @@ def _index_of(key: RowKey, name: str, column: Any, listed: Sequence[Any]) -> int
         table = hash(getattr(each, "table", None))
         if (table == own or {table, own} <= tables) and wanted & {hash(base) for base in each.base_columns}:
             return at
-    raise column_error(column.type, f"is bound to {name!r}, which the statement does not list beside it: add it")
+    raise column_error(column.type, f"is bound to {name!r}, which the statement does not list: add it")

@@ -37,7 +37,7 @@ def seal_pickles(plan: Plan) -> None:
 
 
 class _Pickles:
-    """What SQLAlchemy puts into the pickle of an object beside its attributes."""
+    """What SQLAlchemy puts into the pickle of an object besides its attributes."""
 
     def __init__(self, plan: Plan) -> None:
         self._attributes = plan.attributes

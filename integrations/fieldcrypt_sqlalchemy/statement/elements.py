@@ -23,7 +23,7 @@ from fieldcrypt_sqlalchemy.internals.gate import read
 
 __all__ = ["elements", "parts", "selects_of_ddl", "texts_in"]
 
-# What is noted on elements beside what they are made of: what they were copied from, for one.
+# What is noted on elements besides what they are made of: what they were copied from, for one.
 _UNRELATED = frozenset(
     {
         "_annotations",

@@ -17,7 +17,7 @@ __all__ = ["binary_type", "binding", "returns_plaintext", "reading_binary", "rev
 
 Process = Callable[[Any], Any]
 
-_revealing: WeakSet[Process] = WeakSet()  # beside them, because a native callable has no attributes
+_revealing: WeakSet[Process] = WeakSet()  # next to them, because a native callable has no attributes
 
 
 def binary_type(dialect: Dialect) -> TypeEngine[Any] | None:

@@ -15,7 +15,7 @@ from fieldcrypt_sqlalchemy.internals.column import variant_mapping
 
 __all__ = ["TextStorage", "room_needed", "size_needed", "storage_of"]
 
-_OVERHEAD = 58  # bytes that a stored value has beside the text or the bytes that it is of (SPEC section 4)
+_OVERHEAD = 58  # bytes that a stored value has in addition to the text or the bytes that it is of (SPEC section 4)
 _UNREADABLE = b""  # stands for what is no JSON: nobody reads it
 # Characters that the types without a length have room for, by their names. The other databases have no small limit.
 _ROOM_OF_MYSQL = {"tinytext": 255, "text": 65_535, "unicode_text": 65_535, "mediumtext": 16_777_215}

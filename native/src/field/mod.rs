@@ -35,7 +35,7 @@ pub struct FieldCore {
     encrypted: Option<Py<PyAny>>,
 }
 
-/// What binds a value beside its data key: the field's own context, that and a row's, or another one as a whole.
+/// What binds a value besides its data key: the field's own context, that and a row's, or another one as a whole.
 pub enum Binding<'py> {
     Own,
     Row(Bound<'py, PyBytes>),

@@ -1,4 +1,4 @@
-//! What is derived from data keys beside ciphers: key ids, tags of records, and tags of blind indexes (SPEC section 1).
+//! What is derived from data keys besides ciphers: key ids, tags of records, and tags of blind indexes (SPEC section 1).
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 

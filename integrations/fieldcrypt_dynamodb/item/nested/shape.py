@@ -78,7 +78,7 @@ class Shape:
         self._add(path.steps, Leaf(attribute), path.text)
 
     def let(self, path: Path) -> None:
-        """Declare what is plain: a member, or all that a map with protected members has beside them.
+        """Declare what is plain: a member, or all that a map with protected members has besides them.
 
         Raises:
             ConfigurationError: its path contradicts another one.

@@ -1,4 +1,4 @@
-"""The tables that a migration keeps its checkpoints in, beside the data, and how keys stand in them."""
+"""The tables that a migration keeps its checkpoints in, next to the data, and how keys stand in them."""
 
 from __future__ import annotations
 

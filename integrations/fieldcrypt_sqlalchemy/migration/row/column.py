@@ -183,7 +183,7 @@ class MigratedColumn(ProtectedField):
             As `Examination.examine`.
         """
         if self.plain is not None:
-            raise UnitError(f"{self.name}: its plaintext is beside it, which `backfill --mend` encrypts")
+            raise UnitError(f"{self.name}: its plaintext is next to it, which `backfill --mend` encrypts")
         try:
             found = self.examine(cell, place)
         except MarkedError:

@@ -113,7 +113,7 @@ def _update(connection: Connection, source: TableRows, pending: Pending) -> bool
 
 
 def _is_as_meant(connection: Connection, source: TableRows, those: Sequence[Any], pending: Pending) -> bool:
-    """Return True if rows read as was meant: what was written, and beside it what was there.
+    """Return True if rows read as was meant: what was written, and next to it what was there.
 
     So nothing is taken for written that a trigger changed or a column cut off, nor a row for met whose key reads like
     that of another one.

@@ -222,7 +222,7 @@ def _to_declared(source: TableRows, migrated: MigratedColumn, stored: Mapping[st
 
 
 def _longest_plaintext(connection: Connection, source: TableRows, migrated: MigratedColumn) -> int:
-    """Return how many bytes the longest text has that a column holds or is filled from, beside encrypted values."""
+    """Return how many bytes the longest text has that a column holds or is filled from, besides encrypted values."""
     if migrated.plain is not None and not isinstance(migrated.plain.type, String):
         return 0  # only Python knows
     held = source.target.c[migrated.plain_name or migrated.stored_name]

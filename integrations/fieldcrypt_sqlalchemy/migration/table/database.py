@@ -1,4 +1,4 @@
-"""What a database does to values beside storing them: triggers, storage engines, character sets."""
+"""What a database does to values besides storing them: triggers, storage engines, character sets."""
 
 from __future__ import annotations
 
