@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextvars import copy_context
 from itertools import count
 from threading import Event, Lock
 
@@ -38,7 +39,7 @@ def is_dead(worker: str) -> bool:
 
 
 def work_together(workers: Sequence[Callable[[], object]], stop: Event) -> None:
-    """Run workers until all are done, each in its own thread if there are several.
+    """Run workers until all are done, each in its own thread and a copy of the caller's context if there are several.
 
     When one of them raises something, `stop` is set, so that the others stop at their next checkpoint.
 
@@ -50,7 +51,7 @@ def work_together(workers: Sequence[Callable[[], object]], stop: Event) -> None:
         return
 
     with ThreadPoolExecutor(len(workers), thread_name_prefix="fieldcrypt") as pool:
-        futures = [pool.submit(worker) for worker in workers]
+        futures = [pool.submit(copy_context().run, worker) for worker in workers]
         try:
             for future in as_completed(futures):
                 future.result()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -21,10 +23,12 @@ from fieldcrypt import (
     row_context,
 )
 from fieldcrypt.migration import PreviousField, Progress, Sample, ValueStatus
+from fieldcrypt.migration.workers import work_together
 from fieldcrypt.progress import Meter
 from fieldcrypt.spi import Accepted, MixedField
 from fieldcrypt.spi.migration import Examination, Pace
 from tests.conftest import Clock
+from tests.support.doubles import PATIENCE
 from tests.support.rot13 import Rot13
 
 SSN = "078-05-1120"
@@ -225,6 +229,20 @@ class TestWork:
         assert clock.now - began == pytest.approx(2.0)
         with pytest.raises(ValueError, match="rate"):
             Pace(0)
+
+    def test_several_workers_have_the_context_of_their_caller(self) -> None:
+        """Each a copy of its own, so that spans of their requests belong to the caller's."""
+        current, seen = ContextVar[str]("current"), list[str]()
+        meeting = threading.Barrier(2, timeout=PATIENCE)
+
+        def worker() -> None:
+            meeting.wait()
+            seen.append(current.get())
+            current.set("a worker's own")
+
+        current.set("the caller's")
+        work_together([worker, worker], threading.Event())
+        assert [*seen, current.get()] == ["the caller's"] * 3
 
     def test_progress_is_told_and_logged(self, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
         """After each batch, and a line a minute, with the rate and the time that is left."""
