@@ -46,7 +46,9 @@ class ValueMetrics:
         )
 
     def _reset(self) -> None:
+        """Begin with nothing, as the counts of an Encryptor do in a child, also if it was closed in the parent."""
         self._lock = Lock()
+        self._latest = dict.fromkeys(self._latest, _NOTHING)
 
     def add(self, encryptor: Encryptor) -> None:
         """Read this one too."""

@@ -32,6 +32,7 @@ from fieldcrypt.keys.aws_kms import AwsKmsKeyProvider
 from fieldcrypt.testing import LocalAws
 from fieldcrypt_opentelemetry import OpenTelemetryObserver
 from tests.support.encryptors import new_encryptor
+from tests.support.processes import in_child
 
 SSN = "078-05-1120"
 
@@ -156,6 +157,18 @@ def test_counts_of_several_encryptors_are_added_up(telemetry: Any) -> None:
     encryptors[0].close()
     found = points(telemetry.reader)
     assert (found["fieldcrypt.values.decrypted"], found["fieldcrypt.key.live"]) == (once, [({}, 2)])
+
+
+def test_a_forked_child_counts_nothing_of_its_parent(telemetry: Any) -> None:
+    """Nor what an Encryptor counted that was closed before."""
+    encryptor = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore(), count_values=True)
+    telemetry.observer.observe(encryptor)
+    encryptor.field("patients.ssn", str).encrypt(SSN)
+    points(telemetry.reader)
+    encryptor.close()
+    assert points(telemetry.reader)["fieldcrypt.values.encrypted"]
+    counted = in_child(lambda: repr(telemetry.observer._values._values("encrypted")).encode())
+    assert counted == b"[]"
 
 
 def test_a_lost_key_service_is_an_error_of_a_known_type(telemetry: Any) -> None:
