@@ -7,7 +7,7 @@ from typing import Final
 from opentelemetry.metrics import Meter
 
 from fieldcrypt import Event, EventKind
-from fieldcrypt_opentelemetry.attributes import EVENT, FIELD, FORM, TENANT, of_call
+from fieldcrypt_opentelemetry.attributes import EVENT, FIELD, FORM, OTHER, TENANT, of_call
 
 __all__ = ["KeyMetrics"]
 
@@ -17,19 +17,22 @@ _BOUNDARIES: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 
 # What a value was that is not as it should be; the place of these events is its field.
 _FORMS: Final = {EventKind.PLAINTEXT_READ: "plaintext", EventKind.OLD_VALUE_READ: "old"}
 
+_MOST_TENANTS: Final = 1000  # of refused values: who asks for a value may name any tenant, or misspell one
+
 
 class KeyMetrics:
     """Records what happens to keys, and to values that are not as they should be.
 
     Args:
         meter: makes the instruments.
-        by_tenant: tell the tenants of refused values apart.
+        by_tenant: tell the first 1,000 tenants of refused values apart, and count those of others together.
     """
 
-    __slots__ = ("_begun", "_by_tenant", "_duration", "_events", "_outdated", "_refused")
+    __slots__ = ("_begun", "_by_tenant", "_duration", "_events", "_outdated", "_refused", "_tenants")
 
     def __init__(self, meter: Meter, *, by_tenant: bool) -> None:
         self._by_tenant = by_tenant
+        self._tenants: set[str] = set()
         self._duration = meter.create_histogram(
             "fieldcrypt.key_service.duration",
             unit="s",
@@ -68,5 +71,11 @@ class KeyMetrics:
         if event.kind in _FORMS:
             self._outdated.add(1, {FIELD: event.place or "", FORM: _FORMS[event.kind]})
         elif event.kind is EventKind.VALUE_REFUSED:
-            tenant = {TENANT: event.tenant} if self._by_tenant and event.tenant is not None else {}
-            self._refused.add(1, {FIELD: event.place or "", **tenant})
+            self._refused.add(1, {FIELD: event.place or "", **self._of_tenant(event.tenant)})
+
+    def _of_tenant(self, tenant: str | None) -> dict[str, str]:
+        if not self._by_tenant or tenant is None:
+            return {}
+        if len(self._tenants) < _MOST_TENANTS:
+            self._tenants.add(tenant)
+        return {TENANT: tenant if tenant in self._tenants else OTHER}

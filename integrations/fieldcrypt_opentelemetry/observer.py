@@ -31,7 +31,8 @@ class OpenTelemetryObserver:
     Args:
         meter_provider: makes the instruments. Default: the global one, also if it is set later.
         tracer_provider: makes the tracer, likewise. `NoOpTracerProvider()` for no spans.
-        tenants: tell the tenants of values apart. Each makes a time series per field: for some hundreds at most.
+        tenants: tell the tenants of values apart. Each makes a time series per field: for some hundreds at most. Of
+            refused values 1,000 tenants are told apart, because a caller may name any; further ones are `_OTHER`.
     """
 
     def __init__(

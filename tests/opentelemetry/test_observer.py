@@ -138,6 +138,16 @@ def test_tenants_are_told_apart_if_asked_for() -> None:
     }
 
 
+def test_invented_tenants_make_no_more_than_1000_series() -> None:
+    """Of refused values, for which a caller can name any: further tenants are counted as _OTHER, known ones as ever."""
+    reader = InMemoryMetricReader()
+    observer = OpenTelemetryObserver(MeterProvider([reader]), tenants=True)
+    for number in [*range(1003), 0]:
+        observer(Event(EventKind.VALUE_REFUSED, None, f"tenant-{number}", "patients.ssn"))
+    refused = {point["fieldcrypt.tenant"]: count for point, count in points(reader)["fieldcrypt.values.refused"]}
+    assert (len(refused), refused["_OTHER"], refused["tenant-0"]) == (1001, 3, 2)
+
+
 def test_counts_of_several_encryptors_are_added_up(telemetry: Any) -> None:
     """By field; a sum never becomes less, also if one is closed."""
     encryptors = [
