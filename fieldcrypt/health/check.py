@@ -14,6 +14,7 @@ from fieldcrypt.errors import FieldcryptError
 from fieldcrypt.format.context import NoTenant
 from fieldcrypt.health.finding import Finding, Verdict
 from fieldcrypt.health.health import Health, HealthState
+from fieldcrypt.health.place import Part, Place
 from fieldcrypt.health.trial import CONTRACT, Failure, Trial, try_store, try_stored_key, try_tenant, try_wrapping
 from fieldcrypt.keys.keyring import Keyring
 from fieldcrypt.keys.providers.provider import KeyProvider
@@ -23,8 +24,7 @@ __all__ = ["Inquiry", "check", "check_async", "unconfigured"]
 
 _GOOD_FOR = 60.0  # seconds for which an answer counts where there are no live keys; wrapping costs calls of KMS
 _BAD_FOR = 5.0  # seconds for which a failure does
-_WHOLE = "key provider"
-_STORE = "key store"
+_WHOLE = Place(Part.PROVIDER, Part.PROVIDER.value)
 
 
 class Inquiry(NamedTuple):
@@ -127,7 +127,7 @@ def _health(keyring: Keyring, inquiry: Inquiry, state: HealthState, findings: It
 def _tried_out(keyring: Keyring, inquiry: Inquiry) -> Health:
     end = _system.monotonic() + inquiry.deadline.total_seconds()
     questions = {**_of_provider(keyring, inquiry), **_of_store(keyring, inquiry)}
-    names: dict[str, Hashable] = {place: (inquiry.owner, inquiry.reads_only, place) for place in questions}
+    names: dict[Place, Hashable] = {place: (inquiry.owner, inquiry.reads_only, place) for place in questions}
     answers = {} if inquiry.probe else _remembered(keyring, names.values())
     missing = {names[place]: question for place, question in questions.items() if names[place] not in answers}
     answers |= keyring.answers.ask(missing, max(0.0, end - _system.monotonic()))
@@ -144,38 +144,39 @@ def _remembered(keyring: Keyring, questions: Iterable[Hashable]) -> dict[Hashabl
     }
 
 
-def _of_provider(keyring: Keyring, inquiry: Inquiry) -> dict[str, Callable[[], Trial]]:
+def _of_provider(keyring: Keyring, inquiry: Inquiry) -> dict[Place, Callable[[], Trial]]:
     """Return what to try out of the key provider: each region, and, where there are several, all of them together."""
+    name = _WHOLE.name
     if keyring.provider.by_tenant and inquiry.owner is not None:  # looking it up may take as long as anything else
-        return {_WHOLE: partial(_guarded, keyring, _WHOLE, lambda: _try(keyring, inquiry, _WHOLE, None))}
+        return {_WHOLE: partial(_guarded, keyring, name, lambda: _try(keyring, inquiry, name, None))}
     provider, connections = keyring.provider.for_tenant(None), dict[Any, Any]()
     try:
         regions = provider.regions()
     except Exception as error:  # noqa: BLE001 (boto3 without the profile that is configured, or somebody's provider)
-        trial = _raised(_WHOLE, "regions", error)
+        trial = _raised(name, "regions", error)
         return {_WHOLE: lambda: trial}
-    places: dict[str, KeyProvider] = {} if len(regions) == 1 else {_WHOLE: provider}
-    for place, there in {**regions, **places}.items():
+    whole = {} if len(regions) == 1 else {_WHOLE: provider}
+    for there in (*regions.values(), *whole.values()):
         there.share(connections)  # a client of its own would take longer to make than its call
-        places[place] = provider if len(regions) == 1 else there
+    places = whole | {Place(Part.REGION, region): there if whole else provider for region, there in regions.items()}
     return {
-        place: partial(_guarded, keyring, place, partial(_try, keyring, inquiry, place, there))
+        place: partial(_guarded, keyring, place.name, partial(_try, keyring, inquiry, place.name, there))
         for place, there in places.items()
     }
 
 
-def _of_store(keyring: Keyring, inquiry: Inquiry) -> dict[str, Callable[[], Trial]]:
+def _of_store(keyring: Keyring, inquiry: Inquiry) -> dict[Place, Callable[[], Trial]]:
     """Return what to try out of the key store: each one, if it is a chain."""
     if keyring.store is None:
         return {}
     stores = getattr(keyring.store, "stores", (keyring.store,))
-    questions: dict[str, Callable[[], Trial]] = {}
+    questions: dict[Place, Callable[[], Trial]] = {}
     for number, store in enumerate(stores, 1):
-        place, tenant = _STORE if number == 1 else f"{_STORE} {number}", inquiry.owner
-        work = partial(try_store, store, place)
+        name, tenant = Part.STORE.value if number == 1 else f"{Part.STORE.value} {number}", inquiry.owner
+        work = partial(try_store, store, name)
         if number == 1 and tenant is not None:
-            work = partial(try_tenant, store, place, tenant)
-        questions[place] = partial(_guarded, keyring, place, work)
+            work = partial(try_tenant, store, name, tenant)
+        questions[Place(Part.STORE, name)] = partial(_guarded, keyring, name, work)
     return questions
 
 
@@ -209,22 +210,21 @@ def _raised(place: str, check: str, error: Exception) -> Trial:
     return Trial(Finding(place, "contract", Verdict.FAILED, cause, CONTRACT), Failure.OUTAGE)
 
 
-def _findings(trials: Mapping[str, Trial | None], inquiry: Inquiry) -> Iterable[Finding]:
+def _findings(trials: Mapping[Place, Trial | None], inquiry: Inquiry) -> Iterable[Finding]:
     late = f"no answer within {inquiry.deadline.total_seconds():g} s"
     for place, trial in trials.items():
-        finding = Finding(place, "answers", Verdict.FAILED, late) if trial is None else trial.finding
-        if place != _WHOLE or len(_regions(trials)) == 0 or (trial is not None and trial.failure is not None):
+        finding = Finding(place.name, "answers", Verdict.FAILED, late) if trial is None else trial.finding
+        if place != _WHOLE or not _of(Part.REGION, trials) or (trial is not None and trial.failure is not None):
             yield finding  # of all together only what the regions do not show
 
 
-def _regions(trials: Mapping[str, Trial | None]) -> list[Trial | None]:
-    return [trial for place, trial in trials.items() if place != _WHOLE and not place.startswith(_STORE)]
+def _of(part: Part, trials: Mapping[Place, Trial | None]) -> list[Trial | None]:
+    return [trial for place, trial in trials.items() if place.part is part]
 
 
-def _state(keyring: Keyring, inquiry: Inquiry, trials: Mapping[str, Trial | None]) -> HealthState:
-    regions = _regions(trials)
-    stores = [trial for place, trial in trials.items() if place.startswith(_STORE)]
-    whole = trials.get(_WHOLE) if _WHOLE in trials else regions[0]
+def _state(keyring: Keyring, inquiry: Inquiry, trials: Mapping[Place, Trial | None]) -> HealthState:
+    regions, stores = _of(Part.REGION, trials), _of(Part.STORE, trials)
+    whole = trials[_WHOLE] if _WHOLE in trials else regions[0]
     if any(trial is not None and trial.failure is Failure.DECISION for trial in (whole, *stores[:1])):
         return HealthState.FAILING
     # What all regions do together may take longer than a probe waits, if the first of them hangs.

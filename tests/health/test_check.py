@@ -273,6 +273,18 @@ class TestRoles:
             assert (health.state, failed(health)) == (HealthState.FAILING, ["key provider"])
             assert "secret" not in str(health)
 
+    @pytest.mark.parametrize("names", [["key store"], ["key provider"], ["key store", "key provider"]])
+    def test_regions_of_any_name(self, names: list[str], rows: RowStore) -> None:
+        """Each is tried out, and the key store as well."""
+
+        class Named(CountingProvider):
+            def regions(self) -> Mapping[str, KeyProvider]:
+                return dict.fromkeys(names, self)
+
+        health = Encryptor(Named(), rows).check()
+        assert health.state is HealthState.OK
+        assert [finding.place for finding in health.findings] == [*names, "key store"]
+
     def test_a_key_provider_that_unwraps_something_else(self, rows: RowStore) -> None:
         """It answers, but nothing that it wraps could ever be read."""
 
