@@ -416,7 +416,8 @@ class Encryptor:
             How many data keys those are.
 
         Raises:
-            As `Field.decrypt`, for the first key that fails, after all have been tried.
+            As `Field.decrypt`, for the first key that fails, after all have been tried. `KeyShreddedError` only if
+                nothing else failed: all others are live then.
         """
         if isinstance(tenants, str):
             raise TypeError("tenants is an iterable of names, not a single name")

@@ -192,6 +192,16 @@ class TestErrors:
             assert field.decrypt(values[tenant]) == field.decrypt(field.encrypt(SSN, tenant=tenant)) == SSN
         assert calls(provider, rows) == before
 
+    def test_an_outage_is_told_before_a_tenant_that_was_shredded(
+        self, provider: CountingProvider, rows: RowStore
+    ) -> None:
+        """Whichever comes first: who catches KeyShreddedError has the keys of all others, and misses no outage."""
+        written(provider, rows)
+        Encryptor(provider, rows).data_keys.shred(TENANTS[0], "a test")
+        provider.unwrap_failure = outage
+        with pytest.raises(KeyProviderError):
+            Encryptor(provider, rows).warm_up(TENANTS)
+
     @pytest.mark.parametrize(
         "broken",
         [b"", b"\x07" + bytes(80), b"\x01short", b"\x02" + bytes(60)],

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from typing import TypeVar
 
-from fieldcrypt.errors import DecryptionError, FieldcryptError
+from fieldcrypt.errors import DecryptionError, FieldcryptError, KeyShreddedError
 from fieldcrypt.format import envelope
 from fieldcrypt.format.context import NO_TENANT, NoTenant
 from fieldcrypt.keys.keyring import Keyring
@@ -34,7 +34,8 @@ def warm_up(keyring: Keyring, tenants: Iterable[str | NoTenant | None], values: 
         How many data keys those are.
 
     Raises:
-        As `Field.decrypt` for the first key that fails, after all have been tried.
+        As `Field.decrypt` for the first key that fails, after all have been tried. `KeyShreddedError` only if nothing
+            else failed.
     """
     errors: list[FieldcryptError] = []
     names = _checked(tenants)
@@ -57,7 +58,7 @@ def warm_up(keyring: Keyring, tenants: Iterable[str | NoTenant | None], values: 
     _in_parallel(keyring.active, living, errors)
     indexed = _in_parallel(keyring.index_keys.for_searching, list(filter(keyring.index_keys.possible, living)), errors)
     if errors:
-        raise errors[0]
+        raise min(errors, key=lambda error: isinstance(error, KeyShreddedError))  # an outage first: it can pass
     return len(wanted) + sum(len(lease.keys) for lease in indexed)
 
 
