@@ -18,6 +18,7 @@ from uuid import UUID
 import boto3
 import pyarrow
 import pytest
+from botocore.endpoint import Endpoint
 from moto import mock_aws
 from sqlalchemy import (
     JSON,
@@ -135,6 +136,20 @@ def test_fields_are_as_before_when_the_watch_is_over(engine: Engine, encryptor: 
     for watch in (inner, outer):
         assert SSN not in repr(watch)
     assert [len(watch._secrets) for watch in (inner, outer)] == [1, 2]
+
+
+def test_watches_may_end_in_any_order(encryptor: Encryptor) -> None:
+    """Each sees what there is until its own end, and nothing is left in botocore when the last one has ended."""
+    field, before = encryptor.field("patients.ssn", str), Endpoint._do_get_response  # type: ignore[attr-defined]
+    first, second = PlaintextWatch().__enter__(), PlaintextWatch().__enter__()
+    field.encrypt("the first")
+    first.__exit__(None, None, None)
+    with mock_aws():
+        boto3.client("s3", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b").list_buckets()
+    field.encrypt(SSN)
+    second.__exit__(None, None, None)
+    assert [(len(watch._secrets), watch.sent) for watch in (first, second)] == [(1, 0), (2, 1)]
+    assert Endpoint._do_get_response is before  # type: ignore[attr-defined]
 
 
 class Base(DeclarativeBase):

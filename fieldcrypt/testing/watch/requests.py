@@ -6,12 +6,13 @@ Every client of boto3, of any session, and every model of PynamoDB asks one meth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from fieldcrypt.testing.watch.noting import Noting
 from fieldcrypt.testing.watch.replacing import replace
 
 __all__ = ["Request", "requests_noted"]
@@ -31,15 +32,11 @@ _METADATA = ("x-amz-meta-", "x-amz-tagging", "content-disposition")
 Note = Callable[[Request], None]
 
 
-@contextmanager
-def requests_noted(note: Note) -> Iterator[None]:
-    """Call a function with every request that botocore, or aiobotocore, sends meanwhile; where there is none, never."""
-    with ExitStack() as stack:
-        if find_spec("botocore"):
-            _note_botocore(stack, note)
-        if find_spec("aiobotocore"):
-            _note_aiobotocore(stack, note)
-        yield
+def _note_requests(stack: ExitStack, note: Note) -> None:
+    if find_spec("botocore"):
+        _note_botocore(stack, note)
+    if find_spec("aiobotocore"):
+        _note_aiobotocore(stack, note)
 
 
 def _note_botocore(stack: ExitStack, note: Note) -> None:
@@ -82,3 +79,6 @@ def _content(body: Any) -> bytes:
     content: bytes = body.read()
     body.seek(0)
     return content
+
+
+requests_noted = Noting(_note_requests)  # that botocore, or aiobotocore, sends: none where there is neither

@@ -7,8 +7,8 @@ dropped at the beginning, so that none goes past; natively, nothing prepared is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 from fieldcrypt._base.snapshots import registered
@@ -23,6 +23,7 @@ from fieldcrypt.prepared.readers import Readers
 from fieldcrypt.prepared.writers import Writers
 from fieldcrypt.search.blind_index import BlindIndex
 from fieldcrypt.search.term_index import TermIndex
+from fieldcrypt.testing.watch.noting import Noting
 from fieldcrypt.testing.watch.replacing import replace
 
 __all__ = ["values_noted"]
@@ -32,10 +33,7 @@ Note = Callable[[Any], None]
 _ANY = Codec(object)
 
 
-@contextmanager
-def values_noted(note: Note) -> Iterator[None]:
-    """Call a function with every value that is encrypted, decrypted, tagged or searched for meanwhile."""
-
+def _note_values(stack: ExitStack, note: Note) -> None:
     def note_plaintext(plaintext: Any) -> None:
         try:
             value = _ANY.decode(b"".join(plaintext) if isinstance(plaintext, Pieces) else bytes(plaintext))
@@ -43,15 +41,13 @@ def values_noted(note: Note) -> Iterator[None]:
             return  # as a field will say that reads it
         note(value)
 
-    with ExitStack() as stack:
-        stack.callback(_prepare_again)
-        _note_in_python(stack, note_plaintext)
-        if chosen("auto").is_native:  # then there may be native fields, whatever the default
-            _note_natively(stack, note_plaintext)
-        for index in (BlindIndex, TermIndex):
-            replace(stack, index, "normalise", _first_argument(index.normalise, note))
-        _prepare_again()
-        yield
+    stack.callback(_prepare_again)
+    _note_in_python(stack, note_plaintext)
+    if chosen("auto").is_native:  # then there may be native fields, whatever the default
+        _note_natively(stack, note_plaintext)
+    for index in (BlindIndex, TermIndex):
+        replace(stack, index, "normalise", _first_argument(index.normalise, note))
+    _prepare_again()
 
 
 def _prepare_again() -> None:
@@ -142,3 +138,6 @@ def _first_argument(method: Any, note: Note) -> Any:
         return method(self, value)
 
     return noting
+
+
+values_noted = Noting(_note_values)  # that are encrypted, decrypted, tagged or searched for
