@@ -72,6 +72,12 @@ def test_a_region_is_cut_and_restored_with_its_keys(isolated: LocalAws, key_id: 
     assert isolated.kms(AWAY).encrypt(KeyId=key_id, Plaintext=b"x")
 
 
+def test_a_region_that_was_not_cut_is_restored_at_once(isolated: LocalAws, key_id: str) -> None:
+    """There is nothing to do."""
+    isolated.restore(AWAY)
+    assert isolated.kms(AWAY).encrypt(KeyId=key_id, Plaintext=b"x")
+
+
 def test_calls_are_counted_by_region(isolated: LocalAws, key_id: str) -> None:
     """Whichever process answers."""
     before = isolated.calls.copy()
