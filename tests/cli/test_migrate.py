@@ -106,6 +106,15 @@ def do(shop: Any, *statements: str) -> None:
             connection.exec_driver_sql(statement)
 
 
+def test_a_plan_that_cannot_look_at_the_rows_says_what_is_missing(run: Run, shop: Any) -> None:
+    """And not that there are none."""
+    planned = run("migrate", "plan")
+    assert planned.stdout == "no row was examined, because something is needed first\n"
+    column, index = planned.stderr.splitlines()
+    assert column.startswith("needed first: patients has no column ssn_tag: ALTER TABLE")
+    assert index.startswith("needed first: patients has no index")
+
+
 def test_the_whole_way(run: Run, shop: Any) -> None:
     """Each command does its step, says so for people and for scripts, and fails by its exit code."""
     stdout(run("migrate", "pause"))  # of which nobody takes note

@@ -32,7 +32,10 @@ def print_plan(planned: MigrationPlan, as_json: bool) -> None:
     if rows:
         print_table(titles, rows)
     some = "" if planned.rows == planned.total else f", of {planned.total:,}"
-    say(f"{counted(planned.rows, 'row')} examined{some}: a backfill has {counted(planned.due, 'value')} to write")
+    if planned.needed and not planned.total:
+        say("no row was examined, because something is needed first")
+    else:
+        say(f"{counted(planned.rows, 'row')} examined{some}: a backfill has {counted(planned.due, 'value')} to write")
     if planned.left:
         say(
             f"no step would reach {counted(planned.left, 'more row')} of the table: is the key sorted as it is "
