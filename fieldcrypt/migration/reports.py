@@ -19,6 +19,7 @@ __all__ = [
     "StepStatus",
     "VerifyReport",
     "format_key",
+    "skipped",
 ]
 
 MAX_FAILURES = 1000  # that a report keeps, so that it fits in memory
@@ -29,6 +30,11 @@ Key = tuple[Any, ...]  # of a row or item
 def format_key(key: Key) -> str:
     """Return a key for display."""
     return ", ".join(map(str, key))
+
+
+def skipped(passed_over: Mapping[str, int]) -> list[str]:
+    """Return why rows do not belong to a migration, in words."""
+    return [f"{counted(count, 'row')} skipped: {reason}" for reason, count in passed_over.items()]
 
 
 class MigrationPlan(NamedTuple):
@@ -43,7 +49,8 @@ class MigrationPlan(NamedTuple):
         left: how many were not seen although the database counts them, so that no step would reach them.
         passed_over: why rows do not belong to this migration, with their numbers: every step skips them.
         remarks: what to know before a backfill, although nothing prevents it: triggers, constraints and defaults of a
-            column that becomes ciphertext. Or a newer data key is waiting, so that it is too early to re-encrypt.
+            column that becomes ciphertext, and columns that are left out. Or a newer data key is waiting, so that it is
+            too early to re-encrypt.
         stale_seals: how many have no seal, or not one as it is declared now.
     """
 
@@ -105,6 +112,8 @@ class VerifyReport(NamedTuple):
         sample: the sample, if not all rows were examined.
         total: how many there are, as the database counted them.
         left: how many more it counts that are not protected, or that were never seen.
+        remarks: what was not verified, because it is not part of the migration: columns that may have plaintext, and
+            rows that are skipped.
     """
 
     rows: int
@@ -114,16 +123,18 @@ class VerifyReport(NamedTuple):
     total: int = 0
     left: int = 0
     differing: int = 0
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        where = " in what is part of this migration" if self.remarks else ""
         if self.wrong:
             text = f"rows with defects: {self.wrong:,} of {self.rows:,}"
         elif self.sample is None:
             one = self.rows == 1
-            text = "the only row is correct" if one else f"all {self.rows:,} rows are correct"
+            text = ("the only row is correct" if one else f"all {self.rows:,} rows are correct") + where
         else:
-            text = f"none of {counted(self.rows, 'row')}, taken at random, is wrong: with {self.sample.confidence:.4g} "
-            text += f"confidence fewer than {self.sample.share:.4g} of all are"
+            text = f"none of {counted(self.rows, 'row')}, taken at random, is wrong{where}: with "
+            text += f"{self.sample.confidence:.4g} confidence fewer than {self.sample.share:.4g} of all are"
         more = f"; not protected, or not seen: {self.left:,} more, of {self.total:,} in all"
         return text + more if self.left else text
 

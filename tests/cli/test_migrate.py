@@ -52,7 +52,18 @@ class Note(Base):
     )
 
 
+class Claim(Base):
+    __tablename__ = "claims"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str | None]
+    name_encrypted: Mapped[str | None] = mapped_column(Encrypted(String, encryptor))
+    note: Mapped[str | None] = mapped_column(
+        Encrypted(String, encryptor, storage=Text, accept_plaintext=date.today() + timedelta(days=30))
+    )
+
+
 patients = Migration(engine, Patient, {"ssn_plain": "ssn"})
+claims = Migration(engine, Claim, {"name": "name_encrypted"})
 notes = Migration(engine, Note)
 tags = Migration(engine, Patient, name="tags")
 """
@@ -113,6 +124,21 @@ def test_a_plan_that_cannot_look_at_the_rows_says_what_is_missing(run: Run, shop
     column, index = planned.stderr.splitlines()
     assert column.startswith("needed first: patients has no column ssn_tag: ALTER TABLE")
     assert index.startswith("needed first: patients has no index")
+
+
+def test_what_is_not_part_of_a_migration_is_told_with_its_verification(run: Run, shop: Any) -> None:
+    """For people and for scripts."""
+    do(
+        shop,
+        "CREATE TABLE claims (id INTEGER PRIMARY KEY, name TEXT, name_encrypted BLOB, note TEXT)",
+        "INSERT INTO claims VALUES (1, 'Ann', NULL, 'a note')",
+    )
+    stdout(run("migrate", "backfill", "application:claims"))
+    verified = run("migrate", "verify", "application:claims")
+    assert (verified.exit_code, verified.stdout) == (0, "the only row is correct in what is part of this migration\n")
+    (remark,) = json.loads(stdout(run("migrate", "verify", "application:claims", "--json")))["remarks"]
+    assert verified.stderr == f"remark: {remark}\n"
+    assert remark.startswith("claims.note may still have plaintext")
 
 
 def test_the_whole_way(run: Run, shop: Any) -> None:

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from benchmarks.dynamodb_migration import MEMORY, Outcome, run
 from benchmarks.dynamodb_migration_workload import ATTRIBUTES, original
 from fieldcrypt import ConfigurationError, Encryptor, KeyProviderError
-from fieldcrypt.migration import Migration, Sample, ValueStatus
+from fieldcrypt.migration import Migration, Sample, ValueStatus, VerifyReport
 from fieldcrypt_dynamodb import EncryptedTable, Protected, ProtectedTable, of_tenant
 from fieldcrypt_dynamodb.migration import CheckpointTable, MigrationError, TableMigration
 from tests.conftest import Clock
@@ -63,7 +63,7 @@ class TestTheWholeWay:
             FilterExpression="email = :e", ExpressionAttributeValues={":e": email(7).upper()}
         )
         assert [item["number"] for item in found["Items"]] == [7]
-        assert job.verify() == (9, 0, {}, None, 9, 0, 0)
+        assert job.verify() == VerifyReport(9, 0, {}, total=9)
         assert told(job.undo()) == (9, 9, 0, True)
         assert items(plain) == [{**item, "notes": [item["email"], Decimal(7_777_777)]} for item in before]
         with pytest.raises(ConfigurationError, match="verify"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Column, Engine, Integer, MetaData, String, Table, Text, create_engine, inspect
+from sqlalchemy import JSON, Column, Engine, ForeignKey, Integer, MetaData, String, Table, Text, create_engine, inspect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from fieldcrypt import IndexedBy
@@ -93,7 +93,7 @@ def _indexes(engine: Engine) -> set[tuple[Any, ...]]:
 
 
 def test_columns_that_a_migration_with_copies_leaves_out_are_told() -> None:
-    """A column of the same model that still accepts plaintext is named before and after, with what encrypts it."""
+    """A column of the same model that still accepts plaintext is named at each step, with what encrypts it."""
     engine = create_engine("sqlite://")
 
     class Base(DeclarativeBase):
@@ -115,9 +115,46 @@ def test_columns_that_a_migration_with_copies_leaves_out_are_told() -> None:
     assert told.startswith("claims.note may still have plaintext, and is not part of this migration")
     assert 'name="claims-in-place"' in told
     copying.backfill()
-    assert not copying.verify().wrong
+    verified = copying.verify()
+    assert (verified.wrong, verified.remarks) == (0, (told,))
+    assert str(verified) == "the only row is correct in what is part of this migration"
     assert told in copying.finish().remarks
     in_place = Migration(engine, Claim, name="claims-in-place")
     assert in_place.plan().remarks == ()
     assert in_place.backfill().changed == 1
-    assert in_place.verify().wrong == 0
+    assert str(in_place.verify()) == "the only row is correct"
+
+
+@pytest.mark.parametrize("joined", [True, False], ids=["joined", "single table"])
+def test_columns_of_derived_classes_that_are_left_out_are_told(joined: bool) -> None:
+    """Also where nothing of the derived class is copied; those that it inherits are told once."""
+    engine = create_engine("sqlite://")
+
+    class Base(DeclarativeBase):
+        pass
+
+    @encrypted(ENCRYPTOR, row="id", fields="people")
+    class Person(Base):
+        __tablename__ = "people"
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "person"}  # noqa: RUF012
+        id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        kind: Mapped[str]
+        name: Mapped[str | None]
+        name_encrypted: Mapped[str | None] = mapped_column(Encrypted(String))
+        note: Mapped[str | None] = mapped_column(Encrypted(Text, storage=Text, accept_plaintext=SOON))
+
+    class Doctor(Person):
+        __mapper_args__ = {"polymorphic_identity": "doctor"}  # noqa: RUF012
+        if joined:
+            __tablename__ = "doctors"
+            id: Mapped[int] = mapped_column(ForeignKey("people.id"), primary_key=True)
+        licence: Mapped[str | None] = mapped_column(Encrypted(Text, storage=Text, accept_plaintext=SOON))
+
+    Base.metadata.create_all(engine)
+    copying = Migration(engine, Person, {"name": "name_encrypted"})
+    remarks = copying.plan().remarks
+    told = [remark.partition(" may still have plaintext")[0] for remark in remarks]
+    assert told == ["people.note", "doctors.licence" if joined else "people.licence"]
+    copying.backfill()
+    assert copying.verify().remarks == remarks
+    assert Migration(engine, Person, name="people-in-place").plan().remarks == ()

@@ -10,7 +10,7 @@ import typer
 from fieldcrypt.cli.output import print_json, print_table, printable, say, utc
 from fieldcrypt.format._text import counted
 from fieldcrypt.migration import MigrationPlan, MigrationStatus, StepReport, StepStatus, ValueStatus, VerifyReport
-from fieldcrypt.migration.reports import Key, format_key
+from fieldcrypt.migration.reports import Key, format_key, skipped
 
 __all__ = ["print_plan", "print_report", "print_status", "print_verified"]
 
@@ -50,8 +50,8 @@ def print_plan(planned: MigrationPlan, as_json: bool) -> None:
         )
     if planned.stale_seals:
         say(f"{counted(planned.stale_seals, 'item')} to be sealed")
-    for reason, count in planned.passed_over.items():
-        say(f"{counted(count, 'row')} skipped: {reason}")
+    for each in skipped(planned.passed_over):
+        say(each)
     for remark in planned.remarks:
         _print_note(f"remark: {remark}")
     for needed in planned.needed:
@@ -96,12 +96,14 @@ def print_report(report: StepReport, as_json: bool, step: str) -> None:
 
 
 def print_verified(report: VerifyReport, as_json: bool) -> None:
-    """Print how many rows have defects, and on stderr which."""
+    """Print how many rows have defects, and on stderr which, and what was not verified."""
     if as_json:
         counts = {name: getattr(report, name) for name in ("rows", "wrong", "differing", "total", "left")}
-        print_json(counts | {"reasons": _as_json(report.reasons)})
+        print_json(counts | {"reasons": _as_json(report.reasons), "remarks": list(report.remarks)})
         return
     say(report)
+    for remark in report.remarks:
+        _print_note(f"remark: {remark}")
     _name(report.reasons)
 
 

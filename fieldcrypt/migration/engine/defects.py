@@ -147,12 +147,14 @@ class Verification:
         wrong: how many are not.
         differing: in how many of them nothing is wrong but that the plaintext next to a value is another one.
         reasons: why, of the first ones.
+        passed_over: why others are skipped, with their numbers.
     """
 
     def __init__(self, source: Source, *, finishing: bool) -> None:
         self._source, self._finishing = source, finishing
         self.wrong = self.differing = 0
         self.reasons: dict[Key, str] = {}
+        self.passed_over: Counter[str] = Counter()
 
     def add(self, unit: Unit) -> None:
         """Look at a unit (see `defect`).
@@ -165,7 +167,8 @@ class Verification:
             found = [(name, reason) for name, reason in defects if reason is not None]
             reasons = [f"{name} {reason}" for name, reason in found] or list(self._source.wrong(unit))
             self.differing += bool(found) and all(reason == DIFFERS for _, reason in found)
-        except PassedOverError:
+        except PassedOverError as reason:
+            self.passed_over[str(reason)] += 1
             return
         except Exception as error:  # of one unit, which never stops the others
             if is_stop(error):

@@ -28,6 +28,7 @@ from fieldcrypt.migration.reports import (
     StepReport,
     StepStatus,
     VerifyReport,
+    skipped,
 )
 from fieldcrypt.migration.sample import Sample
 from fieldcrypt.migration.workers import Pace, work_together, worker_name
@@ -90,7 +91,7 @@ class StoredMigration(ErasesIndexes):
             fields |= kinds.counts
             stale_tags += kinds.stale_tags
             passed_over += kinds.passed_over
-        remarks = (*cautions, *waiting(self._fields, (look.found.settling for look in looks)))
+        remarks = (*cautions, *self._left_out, *waiting(self._fields, (look.found.settling for look in looks)))
         stale_seals = sum(look.found.stale_seals for look in looks)
         return MigrationPlan(rows, total, fields, stale_tags, needed, left, passed_over, remarks, stale_seals)
 
@@ -160,7 +161,9 @@ class StoredMigration(ErasesIndexes):
         for look in looks:
             for key, reason in islice(look.found.reasons.items(), MAX_FAILURES - len(reasons)):
                 reasons[key] = f"{reasons[key]}; {reason}" if key in reasons else reason
-        return VerifyReport(rows, wrong, reasons, sample, total, left, differing)
+        passed_over = sum((look.found.passed_over for look in looks), Counter[str]())
+        remarks = (*self._left_out, *skipped(passed_over))
+        return VerifyReport(rows, wrong, reasons, sample, total, left, differing, remarks)
 
     @discreet
     def finish(self, *, batch: int = 1000, stale_plaintext: bool = False, on_progress: OnProgress = None) -> StepReport:
@@ -185,7 +188,7 @@ class StoredMigration(ErasesIndexes):
         if report.failed or not report.complete:
             return report
         remarks = dict.fromkeys(each for part in self._parts for each in part.source.remarks())
-        return report._replace(remarks=tuple(remarks))
+        return report._replace(remarks=(*self._left_out, *remarks))
 
     @discreet
     def undo(self, *, batch: int = 1000, on_progress: OnProgress = None) -> StepReport:
@@ -269,6 +272,10 @@ class StoredMigration(ErasesIndexes):
             raise ConfigurationError("; ".join(dict.fromkeys(found)))
         for _, journal in parts:
             journal.create()
+
+    @property
+    def _left_out(self) -> tuple[str, ...]:
+        return tuple(each for part in self._parts for each in part.source.left_out())
 
     @property
     def _fields(self) -> Iterator[ProtectedField]:

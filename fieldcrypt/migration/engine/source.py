@@ -119,6 +119,10 @@ class Source(Protocol):
         """Return what to know before a backfill, although nothing prevents it."""
         return ()
 
+    def left_out(self) -> Sequence[str]:
+        """Return what may still have plaintext and is not part of the migration, with what encrypts it."""
+        return ()
+
     def remarks(self) -> Sequence[str]:
         """Return what is left for the user to do once the part is finished."""
         return ()

@@ -44,7 +44,7 @@ _PAGE = 1000
 class SqlSource(TableRows, Source):
     """The `Source` of one table; every step begins with `problems`, which also finds what the writes need."""
 
-    left_out: Sequence[str] = ()  # of columns that are migrated in place, which a migration with copies does not do
+    others: Sequence[str] = ()  # columns of the model that are migrated in place, where this migration copies
 
     def problems(self, step: str) -> list[str]:
         for column in self.columns:
@@ -65,18 +65,18 @@ class SqlSource(TableRows, Source):
 
     def cautions(self) -> Sequence[str]:
         with self._engine.connect() as connection:
-            return [*cautions(connection, self), *self._others()]
+            return list(cautions(connection, self))
+
+    def left_out(self) -> Sequence[str]:
+        return [
+            f"{name} may still have plaintext, and is not part of this migration: encrypt it in place with a second "
+            f'one, Migration(engine, model, name="{self.table.name}-in-place")'
+            for name in self.others
+        ]
 
     def remarks(self) -> Sequence[str]:
         with self._engine.connect() as connection:
-            return [*self._others(), *remarks(connection, self)]
-
-    def _others(self) -> Iterator[str]:
-        for name in self.left_out:
-            yield (
-                f"{self.full_name}.{name} may still have plaintext, and is not part of this migration: encrypt it in "
-                f'place with a second one, Migration(engine, model, name="{self.table.name}-in-place")'
-            )
+            return list(remarks(connection, self))
 
     def estimate(self, which: Which = Which.ALL) -> int:
         counted = self.count(which)

@@ -16,6 +16,7 @@ from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.migration.row.column import MigratedColumn
 from fieldcrypt_sqlalchemy.migration.row.compound_columns import CompoundColumns
 from fieldcrypt_sqlalchemy.migration.row.row import Binding
+from fieldcrypt_sqlalchemy.migration.row.table_rows import place_of
 from fieldcrypt_sqlalchemy.migration.source import SqlSource
 from fieldcrypt_sqlalchemy.row_key.previous_columns import PreviousColumns
 from fieldcrypt_sqlalchemy.rows.compound import Compound
@@ -63,6 +64,7 @@ class Parts:
                 )
         if not found:
             raise ConfigurationError(f"{name} has no encrypted column")
+        found[0].others = self._left_out(model, found)
         return found
 
     def _of_table(self, table: Table) -> Iterator[SqlSource]:
@@ -74,9 +76,7 @@ class Parts:
         columns = self._columns(protected, every)
         if columns:
             previous = PreviousColumns(table.fullname, every, protected.values())
-            source = SqlSource(self.engine, table, columns, table, Binding(None, previous, previous.columns))
-            source.left_out = self._left_out(protected)
-            yield source
+            yield SqlSource(self.engine, table, columns, table, Binding(None, previous, previous.columns))
 
     def _of_class(self, model: type) -> Iterator[SqlSource]:
         seen: set[Any] = set()
@@ -104,9 +104,7 @@ class Parts:
                     of = mapper.class_.__name__ if table.fullname in named else None
                     named.add(table.fullname)
                     more = self._compounds(compounds, columns)
-                    source = SqlSource(self.engine, table, columns, mapper.persist_selectable, binding, of, more)
-                    source.left_out = self._left_out(mine)
-                    yield source
+                    yield SqlSource(self.engine, table, columns, mapper.persist_selectable, binding, of, more)
 
     def _compounds(self, compounds: Sequence[Compound], columns: Sequence[MigratedColumn]) -> list[CompoundColumns]:
         """Return the compound indexes that have a member which is migrated."""
@@ -122,12 +120,15 @@ class Parts:
                 found.append(CompoundColumns(compound, protected))
         return found
 
-    def _left_out(self, protected: Mapping[str, Any]) -> list[str]:
-        """Return the columns that accept plaintext or other schemes, and are not among those that are copied."""
-        if not self.copies:
-            return []
-        copied = set(self.copies.values())
-        return [key for key, each in protected.items() if key not in copied and each.type.accepted is not None]
+    def _left_out(self, model: Any, found: Sequence[SqlSource]) -> list[str]:
+        """Return the columns that accept plaintext or other schemes, and are in no part: those that are not copied."""
+        taken = {each.column for part in found for each in part.columns}
+        names = (
+            f"{place_of(self.engine, column.table)[1]}.{key}"
+            for key, column in _protected(model)
+            if column not in taken and column.type.accepted is not None
+        )
+        return list(dict.fromkeys(names))
 
     def _columns(self, protected: Mapping[str, Any], others: Mapping[str, Any]) -> list[MigratedColumn]:
         dialect = self.engine.dialect
@@ -141,3 +142,14 @@ class Parts:
             for source, to in self.copies.items()
             if to in protected and source in others and not isinstance(others[source].type, Encrypted)
         ]
+
+
+def _protected(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the protected columns of a table, or of a class and those derived from it, with their attributes."""
+    if isinstance(model, Table):
+        yield from ((each.key, each) for each in model.columns if isinstance(each.type, Encrypted))
+        return
+    for plan in filter(None, map(plan_of, class_mapper(model).self_and_descendants)):
+        for key, each in plan.attributes.items():
+            if isinstance(each.column.table, Table):
+                yield key, each.column

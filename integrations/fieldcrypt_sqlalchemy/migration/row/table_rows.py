@@ -22,7 +22,14 @@ from fieldcrypt_sqlalchemy.migration.table.bare import Bare
 from fieldcrypt_sqlalchemy.migration.table.database import writes_as_told
 from fieldcrypt_sqlalchemy.migration.table.keyset import Key, beyond, is_read_as_stored, typed, up_to
 
-__all__ = ["TableRows"]
+__all__ = ["TableRows", "place_of"]
+
+
+def place_of(engine: Engine, table: Table) -> tuple[str | None, str]:
+    """Return in which schema a table is, where the engine's `schema_translate_map` leads to, and its name with that."""
+    translated = engine.get_execution_options().get("schema_translate_map") or {}
+    schema = translated.get(table.schema, table.schema)
+    return schema, table.name if schema is None else f"{schema}.{table.name}"
 
 
 class TableRows:
@@ -56,9 +63,7 @@ class TableRows:
         self.table, self.columns = table, columns
         self.every: Sequence[MigratedColumn | TaggedColumns] = [*columns, *more]
         self.fields: Sequence[ProtectedField] = self.every
-        translated = engine.get_execution_options().get("schema_translate_map") or {}
-        self.schema: str | None = translated.get(table.schema, table.schema)
-        self.full_name = table.name if self.schema is None else f"{self.schema}.{table.name}"
+        self.schema, self.full_name = place_of(engine, table)
         self.name = self.full_name if of is None else f"{self.full_name} of {of}"
         self._check_key()
         self._binding = binding
