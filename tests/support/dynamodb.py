@@ -56,7 +56,7 @@ class DynamoDb:
         return _session().client("dynamodb", **self._where(region or FIRST), config=_CONFIG)
 
     def own_client(self, region: str | None = None) -> Any:
-        """The same client each time, for what a test only prepares or looks at: making one takes as long as many calls."""
+        """The same client each time, for what a test prepares or looks at: making one takes as long as many calls."""
         return _client(**self._where(region or FIRST))
 
     def resource(self, region: str = FIRST) -> Any:
