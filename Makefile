@@ -63,7 +63,7 @@ test-sqlalchemy-%: $(VENV)/sqlalchemy-%/.stamp $(VENV)/.mariadb $(MINISTACK)/.st
 # Not part of .ci/run, which has no time for it: installing PySpark alone takes most of a minute. It needs Java 17 or later.
 # Java stays in the directory that it was started in, so the examples of docs/guides/spark.md have one of their own.
 test-spark: $(SPARK)/.stamp $(MINISTACK)/.stamp
-	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/columns/test_spark*.py $(ARGS)
+	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/*/test_spark*.py $(ARGS)
 	PYTHONPATH=$(SPARK) $(BIN)/pytest --spark tests/project/test_docs.py -k spark.md
 
 # Not part of .ci/run either: they take some minutes, and do something else each time. They print what they did. With

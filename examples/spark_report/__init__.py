@@ -1,0 +1,1 @@
+"""A Spark job that reports on encrypted patients. See README.md here."""
