@@ -116,9 +116,11 @@ def test_parameters_in_a_text_of_the_application_are_hidden(
 
 
 @pytest.mark.parametrize("how", [{}, {"logging_name": "orders"}], ids=["plain", "named"])
-def test_the_echo_of_parameters_and_rows_is_dropped(written: io.StringIO, how: dict[str, Any]) -> None:
+def test_the_echo_of_parameters_and_rows_is_dropped(
+    written: io.StringIO, caplog: pytest.LogCaptureFixture, how: dict[str, Any]
+) -> None:
     """At INFO the parameters are written, and at DEBUG the rows too; statements stay."""
-    with logged_engine(how).connect() as connection:
+    with logged_engine(caplog, how).connect() as connection:
         assert connection.exec_driver_sql("SELECT ? AS found", (SSN,)).scalar_one() == SSN
         token = connection.execution_options(logging_token="a request")
         assert token.exec_driver_sql("SELECT ? AS found", (SSN,)).scalar_one() == SSN
@@ -126,10 +128,10 @@ def test_the_echo_of_parameters_and_rows_is_dropped(written: io.StringIO, how: d
     assert SSN not in written.getvalue()
 
 
-def logged_engine(how: dict[str, Any]) -> Engine:
+def logged_engine(caplog: pytest.LogCaptureFixture, how: dict[str, Any]) -> Engine:
     """An engine that logs all it can, to the handlers of the root logger alone."""
     name = "sqlalchemy.engine.Engine" + "".join(f".{name}" for name in how.values())
-    logging.getLogger(name).setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, name)  # until the test ends
     return create_engine("sqlite://", **how)
 
 

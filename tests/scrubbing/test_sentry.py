@@ -195,10 +195,10 @@ def test_messages_that_are_cut_or_go_on(sent: list[dict[str, Any]], length: int)
     assert SSN not in json.dumps(sent)
 
 
-def test_the_echo_of_statements(sent: list[dict[str, Any]]) -> None:
+def test_the_echo_of_statements(sent: list[dict[str, Any]], caplog: pytest.LogCaptureFixture) -> None:
     """Sentry makes breadcrumbs of log records."""
     start(sent, before_send=scrub)
-    logging.getLogger("sqlalchemy.engine.Engine.echoed").setLevel(logging.INFO)
+    caplog.set_level(logging.INFO, "sqlalchemy.engine.Engine.echoed")
     with create_engine("sqlite://", logging_name="echoed").begin() as connection:
         for token in ({}, {"logging_token": "a request"}):
             connection.execution_options(**token)
