@@ -23,7 +23,6 @@ from fieldcrypt import (
     Encryptor,
     Event,
     EventKind,
-    FileKeyStore,
     KeyProviderError,
     LocalKeyProvider,
     MemoryKeyStore,
@@ -194,7 +193,14 @@ def test_a_lost_key_service_is_an_error_of_a_known_type(telemetry: Any) -> None:
 
 def test_it_is_pickled_with_its_encryptor_if_providers_are_global(tmp_path: Path) -> None:
     """And makes the same metrics in the other process, of the providers that are set there, before or after."""
-    script = """
+    make = """
+import pickle, sys
+from fieldcrypt import Encryptor, FileKeyStore, LocalKeyProvider
+from fieldcrypt_opentelemetry import OpenTelemetryObserver
+keys = LocalKeyProvider.from_file("key", create=True), FileKeyStore.create("keys.sqlite")
+pickle.dump(Encryptor(*keys, observer=OpenTelemetryObserver()), sys.stdout.buffer)
+"""
+    use = """
 import pickle, sys
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
@@ -207,10 +213,8 @@ field.decrypt(field.encrypt("a"))
 data = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics
 print(*sorted(metric.name for metric in data if metric.data.data_points))
 """
-    provider = LocalKeyProvider.from_file(tmp_path / "key", create=True)
-    store = FileKeyStore.create(tmp_path / "keys.sqlite")
-    data = pickle.dumps(Encryptor(provider, store, observer=OpenTelemetryObserver()))
-    done = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True)
+    made = subprocess.run([sys.executable, "-c", make], cwd=tmp_path, capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-c", use], cwd=tmp_path, input=made.stdout, capture_output=True, check=True)
     assert b"fieldcrypt.events" in done.stdout.split()
 
 
