@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import os
 import sys
 import threading
@@ -103,6 +104,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line("without PostgreSQL, MariaDB and ministack, as the command said", yellow=True)
     elif config.getoption(WITHOUT_MARIADB):
         terminalreporter.write_line("without MariaDB: what needs it was skipped, as the command said", yellow=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_collections() -> None:
+    """Leave what other modules left out of garbage collections, of which one would take seconds in the end."""
+    gc.collect()
+    gc.freeze()
 
 
 class Clock:
