@@ -44,7 +44,7 @@ MUTANTS := $(VENV)/mutants
 
 .PHONY: dist sbom matrix coverage mutants
 .PHONY: cargo native native-beside native-check test-native test-native-fips test-native-long wheels
-.PHONY: docs docs-links demo test test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys test-long-values test-search fuzz lint types wheel-check vectors bench bench-check clean
+.PHONY: docs docs-links demo test test-servers test-aio test-spark test-long test-long-rows test-long-migrations test-long-keys test-long-values test-search fuzz lint types wheel-check vectors bench bench-check clean
 
 demo: $(VENV)/.stamp
 	$(BIN)/fieldcrypt demo $(ARGS)
@@ -52,6 +52,10 @@ demo: $(VENV)/.stamp
 test: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
 	$(BIN)/pytest $(ARGS)
 	$(if $(ARGS),,$(MAKE) test-aio)
+
+# Each test on all servers, where `make test` takes PostgreSQL or MariaDB, and moto or ministack.
+test-servers: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
+	$(BIN)/pytest --all-servers $(ARGS)
 
 test-aio: $(AIO)/.stamp $(MINISTACK)/.stamp
 	PYTHONPATH=$(AIO) $(BIN)/pytest --aio tests/dynamodb/aio 'tests/project/test_docs.py::test_the_examples_of_a_page_run[dynamodb-async.md]' $(ARGS)

@@ -6,12 +6,15 @@ import asyncio
 import faulthandler
 import gc
 import os
+import re
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import botocore.session
 import pytest
@@ -34,6 +37,8 @@ from tests.support.wiretap import Secrets, wiretap
 
 WITHOUT_MARIADB = "--without-mariadb"
 WITHOUT_SERVERS = "--without-servers"
+ALL_SERVERS = "--all-servers"
+SERVERS = (("postgresql", "mariadb"), ("moto", "ministack"))  # as the names of tests have them
 STDERR = 2  # itself, and not what pytest has in its place while tests run
 SHUTDOWN = 60.0  # seconds that Python may take to end after the last test
 
@@ -46,6 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out what needs PostgreSQL, MariaDB or ministack, and say so at the end",
     )
+    group.addoption(ALL_SERVERS, action="store_true", help="run each test on all servers, and not on one of two")
     group.addoption("--spark", action="store_true", help="run what needs PySpark: see `make test-spark`")
     group.addoption("--aio", action="store_true", help="run what needs aioboto3, and nothing else: see `make test-aio`")
     group.addoption("--long", action="store_true", help="take many steps at random: see `make test-long`")
@@ -92,10 +98,29 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if spark or aio else None
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run what is told of two servers on one of them, always the same, unless the command asks for both."""
+    if config.getoption(ALL_SERVERS):
+        return
+    left_out: set[pytest.Item] = set()
+    for pair in SERVERS:
+        tests: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+        for item in items:
+            tests[re.sub("|".join(pair), "", item.nodeid)].append(item)
+        for test, variants in tests.items():
+            of_each = [[item for item in variants if server in item.nodeid] for server in pair]
+            if all(of_each):
+                left_out.update(of_each[crc32(test.encode()) % 2])
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=[*left_out])
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say what the tests ran with, and without."""
     terminalreporter.write_line(f"with SQLAlchemy {sqlalchemy.__version__}")
     terminalreporter.write_line(f"with the backend {backend()}")
+    if not config.getoption(ALL_SERVERS):
+        terminalreporter.write_line("on one of two servers each: `make test-servers` takes all")
     if not config.getoption("--spark"):
         terminalreporter.write_line("without Spark: `make test-spark` runs what needs it")
     if not config.getoption("--aio"):

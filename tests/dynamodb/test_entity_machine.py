@@ -146,4 +146,4 @@ class TestRandomWrites(OnMoto):
         twin = create(dynamodb, "plain")
         past_the_wiretap(twin.meta.client)
         machine: Any = lambda: EntityMachine(table, twin)  # noqa: E731
-        run_state_machine_as_test(machine, settings=settings(relaxed, max_examples=20, stateful_step_count=25))
+        run_state_machine_as_test(machine, settings=settings(relaxed, max_examples=8, stateful_step_count=25))

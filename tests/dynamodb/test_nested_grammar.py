@@ -104,7 +104,7 @@ def plain(path: Any) -> bool:
 
 
 @given(_ACTIONS)
-@settings(relaxed, max_examples=1500)
+@settings(relaxed, max_examples=500)
 def test_no_update_leaves_that_stores_plaintext_where_it_is_protected(text: str) -> None:
     request = sent("update", {"Key": {"id": "1"}, "UpdateExpression": text})
     event("refused" if request is None else "sent")
@@ -127,7 +127,7 @@ def paths_of(node: Node) -> list[Any]:
 
 
 @given(_CONDITIONS)
-@settings(relaxed, max_examples=800)
+@settings(relaxed, max_examples=300)
 def test_no_condition_leaves_that_compares_what_is_protected(text: str) -> None:
     request = sent("delete", {"Key": {"id": "1"}, "ConditionExpression": text})
     event("refused" if request is None else "sent")

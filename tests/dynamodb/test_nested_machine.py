@@ -177,6 +177,6 @@ class TestRandomWrites(OnMoto):
         key = ("clinic", "number")
         description = ProtectedTable("patients", encryptor, key=key, tenant="clinic", attributes=ATTRIBUTES)
         table = EncryptedTable(dynamodb.resource().Table("patients"), description)
-        how = settings(relaxed, max_examples=20, stateful_step_count=25)
+        how = settings(relaxed, max_examples=8, stateful_step_count=25)
         machine: Any = lambda: NestedMachine(table, twin, raw)  # noqa: E731
         run_state_machine_as_test(machine, settings=how)

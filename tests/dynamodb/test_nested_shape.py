@@ -63,7 +63,7 @@ def _is_found(copy: Any, path: tuple[str | int, ...], places: dict[int, list[Any
 
 
 @given(PATHS, ITEMS)
-@settings(relaxed, max_examples=400)
+@settings(relaxed, max_examples=150)
 def test_a_path_meets_a_protected_value_where_one_is_found(paths: list[str], item: dict[str, Any]) -> None:
     """And around it, within it, and nowhere else."""
     shape, found = declared(paths), []  # type: ignore[var-annotated]

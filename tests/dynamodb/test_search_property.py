@@ -21,7 +21,7 @@ from tests.support.wiretap import Secrets
 
 PEOPLE = 12
 SETTLED = 3 * 3600.0  # seconds after which an index key has replaced the one before
-STEPS = {"flat": (80, 1_500), "entity": (40, 800), "nested": (40, 800)}  # in the suite, and with --long
+STEPS = {"flat": (40, 1_500), "entity": (20, 800), "nested": (20, 800)}  # in the suite, and with --long
 KEYS = ("email_domain", "ssn_last4", "name_prefix_2", "name_prefix_4", "blood_tag", "who_tag", "born_range_4")
 TOGETHER = ({"name", "born"}, {"ward", "email"})  # members of compounds, of which updates set all
 

@@ -458,7 +458,7 @@ class TestHostileItems:
     @example(TABLES[4], {"owner": {"S": ""}}, "python")
     @example(TABLES[5], {"owner": {"S": ""}}, "python")
     @example(TABLES[2], {"ssn": {"B": b"\x01" + bytes(80)}}, "python")
-    @settings(relaxed, max_examples=300)
+    @settings(relaxed, max_examples=150)
     @given(
         st.sampled_from(TABLES),
         st.dictionaries(st.sampled_from(["owner", "ssn", "born", "a", "role", "seal"]), VALUES, min_size=1),

@@ -208,4 +208,4 @@ def _content(claim: bytes) -> KeyRecord | Tombstone | None:
 
 
 TestFirstKeys = FirstKeysMachine.TestCase
-TestFirstKeys.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestFirstKeys.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.keys.key_model.machine import KeyMachine
 
-IN_SUITE, LONG = 4_000, 60_000  # steps, of which some do nothing
+IN_SUITE, LONG = 2_000, 60_000  # steps, of which some do nothing
 STEPS = 40  # of one story
 USUAL = ("write: done", "write from nothing: done", "rotate: done", "retire: done", "shred: done", "read: done")
 

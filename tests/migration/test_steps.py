@@ -317,7 +317,7 @@ class Writers(RuleBasedStateMachine):
             assert self.expected[key] == (row.plain if row.plain is not None else protected[key])
 
 
-Writers.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Writers.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 
 
 TestWriters = Writers.TestCase

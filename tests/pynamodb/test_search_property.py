@@ -10,7 +10,7 @@ from tests.conftest import Clock
 from tests.pynamodb.story import Story
 from tests.support.stories import told
 
-STEPS = (30, 1_000)  # in the suite, and with --long
+STEPS = (16, 1_000)  # in the suite, and with --long
 
 
 @pytest.mark.parametrize("per_tenant", [False, True])

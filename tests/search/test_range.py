@@ -78,7 +78,7 @@ TREES = st.sampled_from([(2, PLENTY), (3, PLENTY), (16, PLENTY), (2, FEW), (4, F
 
 
 @given(st.data(), CASE, TREES, st.booleans(), st.booleans())
-@settings(relaxed, max_examples=600)
+@settings(relaxed, max_examples=250)
 def test_all_that_lies_between_is_found_and_nothing_else_if_it_is_exact(
     data: st.DataObject, case: str, tree: tuple[int, int], with_low: bool, with_high: bool
 ) -> None:

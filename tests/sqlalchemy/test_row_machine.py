@@ -16,7 +16,7 @@ from tests.sqlalchemy.row_rule.models import SHAPES
 from tests.sqlalchemy.row_rule.row_machine import DOORS, run
 
 # How many steps at least of each model, by database: (in the suite, with --long).
-STEPS = {"sqlite": (1_200, 20_000), "postgresql": (150, 2_000), "mariadb": (150, 2_000)}
+STEPS = {"sqlite": (600, 20_000), "postgresql": (150, 2_000), "mariadb": (150, 2_000)}
 
 
 def engine_for(database: Database, kind: str) -> Engine:

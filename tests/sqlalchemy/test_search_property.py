@@ -9,7 +9,7 @@ from tests.sqlalchemy.twins.story import Story
 from tests.support.doubles import Later
 from tests.support.stories import told
 
-STEPS = {"sqlite": (40, 2_000), "postgresql": (12, 600), "mariadb": (12, 600)}  # in the suite, and with --long
+STEPS = {"sqlite": (20, 2_000), "postgresql": (12, 600), "mariadb": (12, 600)}  # in the suite, and with --long
 
 
 @pytest.mark.parametrize("kind", STEPS)
