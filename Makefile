@@ -53,7 +53,7 @@ test: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
 	$(BIN)/pytest $(ARGS)
 	$(if $(ARGS),,$(MAKE) test-aio)
 
-# Each test on all servers, where `make test` takes PostgreSQL or MariaDB, and moto or ministack.
+# Each test on all databases, where `make test` takes SQLite, PostgreSQL or MariaDB, and moto or ministack.
 test-servers: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
 	$(BIN)/pytest --all-servers $(ARGS)
 

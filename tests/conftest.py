@@ -38,7 +38,7 @@ from tests.support.wiretap import Secrets, wiretap
 WITHOUT_MARIADB = "--without-mariadb"
 WITHOUT_SERVERS = "--without-servers"
 ALL_SERVERS = "--all-servers"
-SERVERS = (("postgresql", "mariadb"), ("moto", "ministack"))  # as the names of tests have them
+SERVERS = (("sqlite", "postgresql", "mariadb"), ("moto", "ministack"))  # as the names of tests have them
 STDERR = 2  # itself, and not what pytest has in its place while tests run
 SHUTDOWN = 60.0  # seconds that Python may take to end after the last test
 
@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out what needs PostgreSQL, MariaDB or ministack, and say so at the end",
     )
-    group.addoption(ALL_SERVERS, action="store_true", help="run each test on all servers, and not on one of two")
+    group.addoption(ALL_SERVERS, action="store_true", help="run each test on all databases, and not on one of them")
     group.addoption("--spark", action="store_true", help="run what needs PySpark: see `make test-spark`")
     group.addoption("--aio", action="store_true", help="run what needs aioboto3, and nothing else: see `make test-aio`")
     group.addoption("--long", action="store_true", help="take many steps at random: see `make test-long`")
@@ -99,18 +99,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run what is told of two servers on one of them, always the same, unless the command asks for both."""
-    if config.getoption(ALL_SERVERS):
+    """Run what is told of several databases on one of them, always the same, unless the command asks for all."""
+    if config.getoption(ALL_SERVERS) or config.getoption(WITHOUT_SERVERS) or config.getoption(WITHOUT_MARIADB):
         return
     left_out: set[pytest.Item] = set()
-    for pair in SERVERS:
+    for servers in SERVERS:
         tests: defaultdict[str, list[pytest.Item]] = defaultdict(list)
         for item in items:
-            tests[re.sub("|".join(pair), "", item.nodeid)].append(item)
+            tests[re.sub("|".join(servers), "", item.nodeid)].append(item)
         for test, variants in tests.items():
-            of_each = [[item for item in variants if server in item.nodeid] for server in pair]
+            of_each = [[item for item in variants if server in item.nodeid] for server in servers]
             if all(of_each):
-                left_out.update(of_each[crc32(test.encode()) % 2])
+                del of_each[crc32(test.encode()) % len(servers)]
+                left_out.update(*of_each)
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=[*left_out])
 
@@ -119,8 +120,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say what the tests ran with, and without."""
     terminalreporter.write_line(f"with SQLAlchemy {sqlalchemy.__version__}")
     terminalreporter.write_line(f"with the backend {backend()}")
-    if not config.getoption(ALL_SERVERS):
-        terminalreporter.write_line("on one of two servers each: `make test-servers` takes all")
+    if not any(map(config.getoption, (ALL_SERVERS, WITHOUT_SERVERS, WITHOUT_MARIADB))):
+        terminalreporter.write_line("on one database each: `make test-servers` takes all")
     if not config.getoption("--spark"):
         terminalreporter.write_line("without Spark: `make test-spark` runs what needs it")
     if not config.getoption("--aio"):
