@@ -98,9 +98,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if spark or aio else None
 
 
+def takes_all(config: pytest.Config) -> bool:
+    """Return whether each test runs on all databases: also if some are left out, or tests are chosen by their names."""
+    return any(map(config.getoption, (ALL_SERVERS, WITHOUT_SERVERS, WITHOUT_MARIADB, "--long", "--seed", "keyword")))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run what is told of several databases on one of them, always the same, unless the command asks for all."""
-    if config.getoption(ALL_SERVERS) or config.getoption(WITHOUT_SERVERS) or config.getoption(WITHOUT_MARIADB):
+    if takes_all(config):
         return
     left_out: set[pytest.Item] = set()
     for servers in SERVERS:
@@ -120,7 +125,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say what the tests ran with, and without."""
     terminalreporter.write_line(f"with SQLAlchemy {sqlalchemy.__version__}")
     terminalreporter.write_line(f"with the backend {backend()}")
-    if not any(map(config.getoption, (ALL_SERVERS, WITHOUT_SERVERS, WITHOUT_MARIADB))):
+    if not takes_all(config):
         terminalreporter.write_line("on one database each: `make test-servers` takes all")
     if not config.getoption("--spark"):
         terminalreporter.write_line("without Spark: `make test-spark` runs what needs it")
