@@ -79,8 +79,8 @@ class TestEnvironment:
             "NOT_BEFORE": "2026-11-29T14:00:00Z",
             "OWN_KEYS_ONLY": "true",
         }.items():
-            monkeypatch.setenv(f"SHOP_{name}", text)
-        policy = Settings.from_environment("SHOP_").policy
+            monkeypatch.setenv(f"CLINIC_KEYS_{name}", text)
+        policy = Settings.from_environment("CLINIC_KEYS_").policy
         assert policy.cache_ttl == timedelta(minutes=5)
         assert policy.rotate_after == timedelta(days=30)
         assert policy.replication_wait == timedelta(seconds=1.5)
