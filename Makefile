@@ -62,7 +62,7 @@ test-aio: $(AIO)/.stamp $(MINISTACK)/.stamp
 
 # Of a series, such as test-sqlalchemy-2.0, it fails if it is another SQLAlchemy after all.
 test-sqlalchemy-%: $(VENV)/sqlalchemy-%/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp
-	PYTHONPATH=$(VENV)/sqlalchemy-$* $(BIN)/pytest $(if $(filter next,$*),,--sqlalchemy $*) $(PAGES:%='tests/project/test_docs.py::test_the_examples_of_a_page_run[%.md]') $$(grep -rlE --include='test_*.py' '^(from|import) ((fieldcrypt_)?sqlalchemy|tests\.(sqlalchemy|migration|alembic))' tests | grep -vE 'pynamodb|same_field|old_readers|celery') $(ARGS)
+	PYTHONPATH=$(VENV)/sqlalchemy-$* $(BIN)/pytest --all-servers $(if $(filter next,$*),,--sqlalchemy $*) $(PAGES:%='tests/project/test_docs.py::test_the_examples_of_a_page_run[%.md]') $$(grep -rlE --include='test_*.py' '^(from|import) ((fieldcrypt_)?sqlalchemy|tests\.(sqlalchemy|migration|alembic))' tests | grep -vE 'pynamodb|same_field|old_readers|celery') $(ARGS)
 
 # Not part of .ci/run, which has no time for it: installing PySpark alone takes most of a minute. It needs Java 17 or later.
 # Java stays in the directory that it was started in, so the examples of docs/guides/spark.md have one of their own.
