@@ -5,11 +5,13 @@ KMS is moto's, DynamoDB is ministack's.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -68,9 +70,10 @@ def test_the_examples_of_a_page_run(
     vars(hooks)["register_after_restore"] = lambda hook: hook()
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", hooks)
     namespace: dict[str, Any] = {"__name__": page.stem}
-    for block in blocks(page):
-        code = compile(block.replace(EXAMPLE_KEY, kms_key), str(page), "exec", dont_inherit=True)
-        exec(code, namespace)  # noqa: S102 (our own)
+    with patch.dict(os.environ):  # what a page sets there ends with it
+        for block in blocks(page):
+            code = compile(block.replace(EXAMPLE_KEY, kms_key), str(page), "exec", dont_inherit=True)
+            exec(code, namespace)  # noqa: S102 (our own)
 
 
 @pytest.mark.parametrize(
