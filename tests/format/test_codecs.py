@@ -125,6 +125,21 @@ class TestRoundTrip:
         if value is not None:
             assert fingerprint(value) == fingerprint(Codec(kind).decode(head + rest))
 
+    @pytest.mark.parametrize(
+        ("kind", "plaintext"),
+        [
+            (float, Codec(float).encode(0.1) + b"\0"),
+            (date, Codec(date).encode(date(2026, 1, 1)).replace(b"-01-01", b"-W01-4")),
+            (datetime, Codec(datetime).encode(datetime(2026, 1, 1)).replace(b"T", b" ")),
+            (datetime, Codec(datetime).encode(datetime(2026, 1, 1, tzinfo=UTC)).replace(b"T", b" ")),
+            (Decimal, Codec(Decimal).encode(Decimal(100)).replace(b"100", b"+10")),
+        ],
+        ids=["float", "date", "local datetime", "datetime", "Decimal"],
+    )
+    def test_what_is_read_by_hand_has_one_spelling(self, kind: type, plaintext: bytes) -> None:
+        """Another text of a value, or a byte after it, is not read the short way."""
+        assert READ[kind](plaintext) is None
+
     def test_maps_keep_their_order(self) -> None:
         """The order of a dict's entries survives."""
         value = {"b": 1, "a": 2, 3: 3, "A": 4}
