@@ -60,6 +60,7 @@ def patients(encryptor: Encryptor, indexes: tuple[CompoundIndex, ...] = (WHO,), 
         "surname": mapped_column(Encrypted(String)),
         "note": mapped_column(Encrypted(String)),
         "born": mapped_column(Date),
+        "room": mapped_column(String(10)),
         "who_tag": blind_index(unique=True),
         **columns,
     }
@@ -176,6 +177,11 @@ WRITES: dict[str, Callable[[Clinic, Session], Any]] = {
     ),
     "update of a member to None": lambda c, s: s.execute(update(c.patient).values(born=None)),
     "upsert": lambda c, s: s.execute(c.upsert(("id", "clinic", "surname", "note", "born"))),
+    "upsert with the tag": lambda c, s: s.execute(c.upsert(("id", "clinic", "surname", "note", "born", "who_tag"))),
+    "upsert of nothing that counts": lambda c, s: s.execute(c.upsert(("room",))),
+    "values with a tag": lambda c, s: s.execute(
+        insert(c.table).values({**c.sealed(id="2", born=OTHER_DAY), "who_tag": b"wrong"})
+    ),
     "NULL of SQL": lambda c, s: s.execute(insert(c.table).values({**c.sealed(id="2"), "born": null()})),
 }
 
@@ -197,6 +203,7 @@ REFUSED: dict[str, tuple[Callable[[Clinic], Any], str]] = {
         ),
         "cannot be written alone",
     ),
+    "an upsert of the tag": (lambda c: c.upsert(("who_tag",)), "cannot be written alone"),
     "an upsert of one": (lambda c: c.upsert(("id", "clinic", "born")), "excluded"),
     "within another statement": (
         lambda c: select(update(c.table).values(born=OTHER_DAY).returning(c.table.c.id).cte("u")),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, String, bindparam, func, insert, null, select, update
+from sqlalchemy import Engine, String, bindparam, func, insert, literal, null, select, update
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.orm.exc import StaleDataError
@@ -119,6 +119,18 @@ class TestInserts:
         del sealed["id"]
         ward.refuses(lambda s: s.connection().execute(insert(TABLE), [sealed]), "another 'id'")
 
+    def test_null_comes_from_a_select(self, ward: Ward) -> None:
+        """It is bound to no row, and has no tag."""
+        select_tag = insert(TABLE).from_select(
+            ["id", "clinic", "email", "email_tag"], select(literal("2"), literal("a"), null(), TABLE.c.email_tag)
+        )
+        ward.refuses(lambda s: s.execute(select_tag), "next to another column than its tags")
+        row = select(literal("2"), literal("a"), literal(2), null(), null())
+        with ward.session() as session:
+            session.execute(insert(TABLE).from_select(["id", "clinic", "number", "ssn", "email"], row))
+            session.commit()
+        assert ward.patients() == [("1", "a", "s1", "e1"), ("2", "a", None, None)]
+
 
 class TestUpserts:
     def test_one_that_sets_all_is_taken(self, ward: Ward) -> None:
@@ -126,6 +138,16 @@ class TestUpserts:
         values = seal(Patient, {"id": "1", "clinic": "b", "number": 1, "ssn": "n", "email": "n"})
         with ward.session() as session:
             session.execute(upsert(ward.engine, values, everything))
+            session.commit()
+        assert ward.patients() == [("1", "b", "n", "n")]
+
+    def test_what_is_inserted_can_be_set_as_itself(self, ward: Ward) -> None:
+        """In place of the excluded value: plain, and sealed for the row."""
+        values = seal(Patient, {"id": "1", "clinic": "b", "number": 1, "ssn": "n", "email": "n"})
+        with ward.session() as session:
+            session.execute(
+                upsert(ward.engine, values, lambda row: everything(row) | {"clinic": "b", "ssn": values["ssn"]})
+            )
             session.commit()
         assert ward.patients() == [("1", "b", "n", "n")]
 

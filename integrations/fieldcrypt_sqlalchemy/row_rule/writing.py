@@ -86,11 +86,14 @@ def _check_copies(statement: Any) -> None:
 
 
 def _check_copied_tag(column: Any, value: Any, index: Any, companion: str, selected: dict[str, Any]) -> None:
-    """Refuse a value that is copied without its tags."""
+    """Refuse a value that is copied without its tags, and tags without their value."""
     tag, source = _unlabelled(selected.get(companion)), _unlabelled(value)
+    is_null = isinstance(source, Null)
+    if is_null and (tag is None or isinstance(tag, Null)):
+        return
     if tag is None:
         why = f"without its tags, {companion!r}"
-    elif isinstance(source, Null) or _is_tag_of(source, index, companion, tag):
+    elif not is_null and _is_tag_of(source, index, companion, tag):
         return
     else:
         why = f"next to another column than its tags, {companion!r}: select those of the same row and index"
