@@ -132,6 +132,23 @@ class TestInserts:
         assert ward.patients() == [("1", "a", "s1", "e1"), ("2", "a", None, None)]
 
 
+class TestTags:
+    def test_a_tag_is_not_written_alone_in_rows_of_parameters(self, ward: Ward) -> None:
+        """Neither of one row nor of many, whatever else is in them."""
+        one = {"id": "2", "clinic": "a", "email_tag": b"x"}
+        ward.refuses(lambda s: s.connection().execute(insert(TABLE), one), "cannot be written alone")
+        ward.refuses(lambda s: s.connection().execute(insert(TABLE), [one, {**one, "id": "3"}]), "written alone")
+        change = update(TABLE).where(TABLE.c.id == bindparam("of"))
+        ward.refuses(lambda s: s.connection().execute(change, [{"of": "1", "email_tag": None}]), "written alone")
+
+    def test_rows_without_a_value_may_say_that_they_have_no_tag(self, ward: Ward) -> None:
+        """As rows do that were read from another table."""
+        with ward.session() as session:
+            session.connection().execute(insert(TABLE), [{"id": "2", "clinic": "a", "number": 2, "email_tag": None}])
+            session.commit()
+        assert ward.patients() == [("1", "a", "s1", "e1"), ("2", "a", None, None)]
+
+
 class TestUpserts:
     def test_one_that_sets_all_is_taken(self, ward: Ward) -> None:
         """The row that is there becomes the one that was to be inserted."""
