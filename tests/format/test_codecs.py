@@ -140,6 +140,13 @@ class TestRoundTrip:
         """Another text of a value, or a byte after it, is not read the short way."""
         assert READ[kind](plaintext) is None
 
+    @pytest.mark.parametrize("digits", range(1, 40))
+    def test_decimals_of_each_length_are_written_alike(self, digits: int) -> None:
+        """The short way and the long one, which begins where the length takes two bytes."""
+        value = Decimal("7" * digits)
+        assert WRITE[Decimal](value) == Codec(Decimal).encode(value)
+        assert Codec(Decimal).decode(WRITE[Decimal](value)) == value
+
     def test_maps_keep_their_order(self) -> None:
         """The order of a dict's entries survives."""
         value = {"b": 1, "a": 2, 3: 3, "A": 4}
