@@ -51,10 +51,10 @@ class Story:
         with self._session:
             for number in range(PEOPLE):
                 self._put(number)
+            rows = (self._come, self._change, self._change, self._move, self._go)
+            events = (*rows, self._rotate, self._lose, self._fill, self._retire)
             for _ in range(steps):
-                event = self._random.choice(
-                    [self._come, self._change, self._change, self._move, self._go, self._rotate, self._lose, self._fill]
-                )
+                event = self._random.choice(events)
                 event()
                 self._session.commit()
                 self.tally[event.__name__] += 1
@@ -125,6 +125,13 @@ class Story:
         self._untagged.clear()
         for number in self._known:
             self._note(number)
+
+    def _retire(self) -> None:
+        """End former index keys, once no row has a tag under them."""
+        self._clock.advance(SETTLED)
+        self._fill()
+        for tenant in (None, *CLINICS):
+            self._encryptor.data_keys.retire_index_keys(tenant)
 
     def _note(self, number: int) -> None:
         values = values_of(self._known[number], self._untagged[number])
