@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pynamodb.attributes import UnicodeAttribute
+from pynamodb.models import Model
 from sqlalchemy import Integer, String, create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 
@@ -27,6 +29,9 @@ from fieldcrypt.columns.arrow import decrypt_column, encrypt_column
 from fieldcrypt.format.aead import LONG
 from fieldcrypt.mixed_mode import Accepted, MixedField, PreviousField
 from fieldcrypt.spi import FieldGroup, encrypt_fields
+from fieldcrypt_dynamodb import ProtectedTable
+from fieldcrypt_pynamodb import EncryptedAttribute
+from fieldcrypt_pynamodb import encrypted as dynamodb_encrypted
 from fieldcrypt_sqlalchemy import Encrypted, encrypted
 from tests.support.backends import BACKENDS
 
@@ -231,6 +236,33 @@ def test_rows_of_sqlalchemy(counting: Encryptor, row: str | None) -> None:
         )
         assert sorted(map(int, again)) == read
     assert counts(counting) == {("patients.ssn", None): (100, 50)}
+
+
+def test_items_of_boto3(counting: Encryptor) -> None:
+    """Single values, and those of a list."""
+    attributes: Any = {"ssn": str, "born": date, "phones[kind].number": str}
+    table = ProtectedTable("patients", counting, key=("id",), tenant="clinic", attributes=attributes)
+    phones = [{"kind": "home", "number": "555-0100"}, {"kind": "work", "number": "555-0101"}]
+    item = {"id": "1", "clinic": "north", "ssn": "078-05-1120", "born": date(1980, 1, 1), "phones": phones}
+    assert table.decrypt_item(table.encrypt_item(item)) == item
+    assert {key[0]: count for key, count in counts(counting).items()} == {
+        "patients.ssn": (1, 1),
+        "patients.born": (1, 1),
+        "patients.phones": (2, 2),
+    }
+
+
+@pytest.mark.parametrize("number", [1, 5])
+def test_items_of_pynamodb(counting: Encryptor, number: int) -> None:
+    """One attribute, and so many that they are encrypted together."""
+    meta = type("Meta", (), {"table_name": "patients", "region": "us-east-1"})
+    names = [f"secret_{each}" for each in range(number)]
+    protected = {name: EncryptedAttribute(UnicodeAttribute()) for name in names}
+    members = {"Meta": meta, "id": UnicodeAttribute(hash_key=True), **protected}
+    model: Any = dynamodb_encrypted(counting, fields="patients")(type("Patient", (Model,), members))
+    read: Any = model.from_raw_data(model("1", **dict.fromkeys(names, "x")).serialize())
+    assert [getattr(read, name) for name in names] == ["x"] * number
+    assert counts(counting) == {(f"patients.{name}", None): (1, 1) for name in names}
 
 
 def test_keys_that_come_and_go(counting: Encryptor) -> None:
