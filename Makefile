@@ -198,7 +198,7 @@ matrix: $(RELEASE)/.stamp
 coverage: $(VENV)/.stamp $(VENV)/.mariadb $(MINISTACK)/.stamp $(AIO)/.stamp
 	rm -rf build/coverage
 	$(BIN)/coverage run -m pytest -o faulthandler_timeout=3600 $(ARGS)
-	$(if $(ARGS),,PYTHONPATH=$(AIO) $(BIN)/coverage run --append -m pytest --aio tests/dynamodb/aio)
+	$(if $(ARGS),,PYTHONPATH=$(AIO) $(BIN)/coverage run -m pytest --aio tests/dynamodb/aio)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage html --quiet --directory build/coverage/html
 	$(BIN)/coverage report
