@@ -66,8 +66,8 @@ def find(
         patients = await async_session.run_sync(find, statement)
 
     It leaves out rows that only have the tag of a value: because tags are shared, or because an attacker who can write
-    to the table copied the tag. It cannot bring back rows whose tags were changed. It sorts decrypted values in Python,
-    because the database cannot.
+    to the table copied the tag, perhaps from another tenant's row. It cannot bring back rows whose tags were changed.
+    It sorts decrypted values in Python, because the database cannot.
 
     Args:
         session: loads the objects, all candidates of the statement.
@@ -190,8 +190,8 @@ class _Comparison:
         self._key = key
 
     def holds(self, row: Any) -> bool:
-        """Return True if a candidate is what was searched for."""
-        members = getattr(self._search.tagger, "members", None)
-        if members is None:
-            return self._search.matches(getattr(row, self._key))
-        return self._search.matches({member: getattr(row, member) for member in members})
+        """Return True if a candidate is what was searched for, and of the tenant that was named."""
+        search, members = self._search, getattr(self._search.tagger, "members", None)
+        value = getattr(row, self._key) if members is None else {member: getattr(row, member) for member in members}
+        tells = getattr(search.column.type, "row_key", search.tagger)  # for several together, their index
+        return search.matches(value) and (search.tenant is None or tells.tenant_of(row) == search.tenant)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     insert,
     null,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -35,9 +36,12 @@ from fieldcrypt_sqlalchemy import (
     BlindIndexTag,
     CompoundIndex,
     Encrypted,
+    IndexedBy,
     ProtectedColumnError,
     blind_index,
     encrypted,
+    find,
+    of_tenant,
     seal,
 )
 from tests.conftest import Database
@@ -478,6 +482,25 @@ class TestCompounds:
             made = how.indexes(clinic.encryptor, "patients", {"surname": str, "born": date})
             values = {"surname": "Meyer", "born": BORN}
             assert {"who_tag": patient.who_tag} == made.tags(values, tenant="b", row=row_context("2"))
+
+    def test_find_leaves_out_rows_of_other_tenants_to_which_somebody_copied_tags(self, database: Database) -> None:
+        """Also those that have the very values, by an index of one column and of several."""
+        how = CompoundIndex("who_tag", of={"surname": None, "born": None}, per_tenant=True)
+        surname = mapped_column(Encrypted(String, index=IndexedBy("name_tag", per_tenant=True)))
+        tags = {"name_tag": blind_index(), "who_tag": blind_index()}
+        clinic = Clinic(database("sqlite"), indexes=(how,), surname=surname, **tags)
+        patient = clinic.patient
+        with Session(clinic.engine) as session:
+            session.add(patient(**clinic.meyer(id="2", clinic="b")))
+            session.flush()
+            sets = ", ".join(f"{tag} = (SELECT {tag} FROM patients WHERE id = '1')" for tag in tags)
+            session.execute(text(f"UPDATE patients SET {sets}"))
+            for condition in (
+                of_tenant(patient.surname, "a") == "Meyer",
+                of_tenant(patient.who_tag, "a").equals(surname="Meyer", born=BORN),
+            ):
+                assert list(session.scalars(select(patient.id).where(condition).order_by(patient.id))) == ["1", "2"]
+                assert [each.id for each in find(session, select(patient).where(condition))] == ["1"]
 
     def test_members_that_are_still_written_as_plaintext_have_no_tag(self, database: Database) -> None:
         """Processes that know of no tags would leave it beside other values."""

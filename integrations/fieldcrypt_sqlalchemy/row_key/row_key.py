@@ -74,6 +74,10 @@ class RowKey(KeyColumns):
         find = self._as_stored[-1]
         return key_text(tenant if find is None else find(tenant))
 
+    def tenant_of(self, instance: Any) -> str:
+        """Return the tenant of an object, as `tenant_text` does."""
+        return self.tenant_text(getattr(instance, self.last_name))
+
     def of(self, values: dict[str, Any]) -> Row:
         """Return what the values of a row that belongs to no object are bound to."""
         return self._row(self._parts(values.get, None))

@@ -21,6 +21,7 @@ from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 from fieldcrypt_sqlalchemy.row_key.columns import RowSpec
 from fieldcrypt_sqlalchemy.row_key.key_column import check_member_column
 from fieldcrypt_sqlalchemy.row_key.key_part import as_stored
+from fieldcrypt_sqlalchemy.row_key.row_key import RowKey
 from fieldcrypt_sqlalchemy.search.condition import search_together
 from fieldcrypt_sqlalchemy.value.conversion import conversion
 
@@ -181,8 +182,15 @@ class Compound:
 
     def tenant_text(self, tenant: Any) -> str:
         """Return the text of a tenant, as of the model's tenant attribute."""
-        key = min(self.protected)
-        return self.columns[key].type.row_key.tenant_text(tenant)  # type: ignore[attr-defined, no-any-return]
+        return self._row_key.tenant_text(tenant)
+
+    def tenant_of(self, instance: Any) -> str:
+        """Return the same of an object."""
+        return self._row_key.tenant_of(instance)
+
+    @property
+    def _row_key(self) -> RowKey:
+        return self.columns[min(self.protected)].type.row_key  # type: ignore[attr-defined, no-any-return]
 
     def refused_error(self, why: str) -> ProtectedColumnError:
         """Return the error of a statement that would leave a wrong tag."""
