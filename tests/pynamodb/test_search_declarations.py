@@ -189,6 +189,15 @@ class TestRefusals(OnMoto):
         with pytest.raises(ConfigurationError, match=message):
             _model(keys, meta, members(), indexes=indexes)
 
+    def test_indexes_of_one_attribute_are_judged_together_whatever_they_are_made_of(self) -> None:
+        """A tag of the text that DynamoDB has of a date, and the range of the date itself."""
+        born = Range(dt.date(1900, 1, 1), dt.date(2099, 12, 31), rows=10_000)
+        with pytest.raises(ConfigurationError, match="the tags of short hide nothing, because range has whole tags"):
+            EncryptedAttribute(
+                DateAttribute(),
+                index=[IndexedBy("short", tag_size=2), IndexedBy("range", of=born, accept_leakage=True)],
+            )
+
     def test_only_decorated_models_are_searched(self, meta: Any, keys: Encryptor) -> None:
         """For tags are those of an item."""
         members = {"Meta": meta, "id": UnicodeAttribute(hash_key=True), "p": TAGS()}

@@ -13,7 +13,7 @@ from pynamodb.constants import BINARY, NUMBER, STRING
 
 from fieldcrypt import ConfigurationError, Encryptor, IndexedBy, Protection
 from fieldcrypt.search import Range
-from fieldcrypt.spi import FieldIndexes
+from fieldcrypt.spi import FieldIndexes, check_together
 from fieldcrypt_dynamodb.item.tags.indexes import MOST_TAGS
 from fieldcrypt_pynamodb.attribute.conversion import PLAIN, Conversion
 
@@ -38,6 +38,7 @@ def index_groups(protection: Protection, how: Conversion, encryptor: Encryptor, 
         ConfigurationError: the attribute cannot be searched, or not like this; or a question could need too many tags.
         TypeError, ValueError: as for `Encryptor.blind_index`.
     """
+    check_together(name, protection.indexes)  # of whatever type: they are in the same items
     groups: dict[tuple[Any, Convert], list[IndexedBy]] = {}
     for each in protection.indexes:
         each.check_plain_tags()
