@@ -130,12 +130,12 @@ def check_compounds(record: str, fields: Mapping[str, Sequence[IndexedBy]], comp
                 f"{record}.{compound.companion}: at least one of its members has to be protected, or its tags would "
                 "hide nothing"
             )
-        if compound.hides:
+        if compound.hides and not compound.accept_leakage:
             _check_hiding(record, compound, fields, compounds)
-            continue
         for member, how in compound.of.items():
             for index in fields.get(member, ()):
-                if index.hides and not index.accept_leakage and tells(_part(how), index.of):
+                is_told = compound.tag_size >= DEFAULT_TAG_SIZE and tells(_part(how), index.of)
+                if index.hides and not index.accept_leakage and is_told:
                     raise nothing_hidden_error(record, index.companion, compound.companion)
 
 
@@ -145,27 +145,20 @@ def _check_hiding(
     fields: Mapping[str, Sequence[IndexedBy]],
     compounds: Sequence[CompoundIndex],
 ) -> None:
-    if hiding.accept_leakage:
-        return
-    for other in compounds:
-        if other is hiding or other.tag_size < DEFAULT_TAG_SIZE:
+    """Refuse a compound each of whose members whole tags tell, or the member itself, because it is plain."""
+    telling = []
+    for member, how in hiding.of.items():
+        if member not in fields:
             continue
-        if all(member in other.of and tells(_part(other.of[member]), _part(how)) for member, how in hiding.of.items()):
-            raise nothing_hidden_error(record, hiding.companion, other.companion)
-    telling = [
-        next(
-            (
-                each.companion
-                for each in fields[member]
-                if each.tag_size >= DEFAULT_TAG_SIZE and tells(each.of, _part(how))
-            ),
-            None,
-        )
-        for member, how in hiding.of.items()
-        if member in fields
-    ]
-    if telling and None not in telling:
-        raise nothing_hidden_error(record, hiding.companion, " and ".join(map(str, telling)))
+        others = [each for each in compounds if each is not hiding and member in each.of]
+        tags: list[tuple[str, int, Any]] = [
+            *((each.companion, each.tag_size, _part(each.of[member])) for each in others),
+            *((each.companion, each.tag_size, each.of) for each in fields[member]),
+        ]
+        found = (name for name, size, of in tags if size >= DEFAULT_TAG_SIZE and tells(of, _part(how)))
+        telling.append(next(found, None))
+    if None not in telling:
+        raise nothing_hidden_error(record, hiding.companion, " and ".join(map(str, dict.fromkeys(telling))))
 
 
 def _part(how: Any) -> Part | None:

@@ -243,6 +243,13 @@ WHO = {"surname": "casefold", "born": None}
         (IndexedBy("surname_tag"), None, [CompoundIndex("who", {"surname": None, "clinic": None}, partitions=4)]),
         (None, None, [CompoundIndex("who", WHO, partitions=4), CompoundIndex("again", WHO, partitions=8)]),
         (IndexedBy("a", **PARTED), IndexedBy("b", **PARTED), [CompoundIndex("who", WHO, partitions=4)]),
+        (None, None, [CompoundIndex("who", {**WHO, "clinic": None}, tag_size=2), CompoundIndex("less", WHO)]),
+        (
+            None,
+            IndexedBy("b"),
+            [CompoundIndex("who", WHO, tag_size=2), CompoundIndex("x", {"surname": None, "y": None})],
+        ),
+        (IndexedBy("a", tag_size=2), None, [CompoundIndex("who", WHO, partitions=4)]),
     ],
     ids=[
         "a member",
@@ -251,6 +258,9 @@ WHO = {"surname": "casefold", "born": None}
         "by a member and a plain one",
         "by its own values in other partitions",
         "by partitions of its members",
+        "by another compound of all but a plain member",
+        "by a member and another compound",
+        "a member, by partitions",
     ],
 )
 def test_compounds_and_their_members_are_judged_together(surname: Any, born: Any, compounds: Any) -> None:
