@@ -28,7 +28,7 @@ from pydantic import (
 from typing_extensions import Format, get_annotations  # which look up no names; `inspect` does, from Python 3.14 on
 
 from fieldcrypt import ConfigurationError, Protection
-from fieldcrypt.spi import Codec
+from fieldcrypt.spi import MIN_MEMBERS, Codec
 from fieldcrypt_pydantic.annotation import bare, hints_of, is_model, is_secret, mentions, protection_of
 
 __all__ = ["is_within", "member_path", "protections"]
@@ -131,6 +131,12 @@ def _collect(
         )
     if protection is not None:
         type_ = _value_type(annotation, path) if protection.type is None else protection.type
+        few = get_origin(annotation) is Literal and len(get_args(annotation)) < MIN_MEMBERS
+        if few and not all(index.accept_low_cardinality for index in protection.indexes):
+            raise ConfigurationError(
+                f"{path}: a Literal has so few values that the tags' frequencies tell which is which: search by "
+                "something else, or if that is acceptable set accept_low_cardinality=True"
+            )
         found[path] = dataclasses.replace(protection, type=type_)
     elif is_secret(annotation):
         raise ConfigurationError(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, create_model
 
 from fieldcrypt import CompoundIndex, ConfigurationError, IndexedBy, PlaintextRefusedError
 from fieldcrypt.search import AllEqual, Between, EndsWith, Equal, PartIs, Question, Range, Suffixes, domain
@@ -88,3 +88,16 @@ def test_an_index_is_of_fields_of_the_model() -> None:
     index = CompoundIndex("who_tag", of={"surname": None, "born": None})
     with pytest.raises(ConfigurationError, match="Patient has no field 'surname'"):
         ProtectedModel(Patient, "patients", new_encryptor(), key="id", indexes=[index])
+
+
+def test_a_literal_of_few_values_has_no_index_unless_that_is_accepted() -> None:
+    """As an enumeration has none."""
+    few = Literal["A", "B", "AB", "0"]
+
+    def declare(index: IndexedBy) -> None:
+        members: dict[str, Any] = {"id": (int, 1), "blood": (Annotated[few | None, Protected(index=index)], None)}
+        ProtectedModel(create_model("Donor", **members), "donors", new_encryptor(), key="id")
+
+    with pytest.raises(ConfigurationError, match="blood: a Literal has so few values"):
+        declare(IndexedBy("tag"))
+    declare(IndexedBy("tag", accept_low_cardinality=True))
