@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, prod
 from typing import Any
 
 from fieldcrypt.declaration.field_indexes import FieldIndexes
@@ -12,7 +13,7 @@ from fieldcrypt.declaration.indexed_by import IndexedBy
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.offload import Offload
-from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE
+from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, MIN_MEMBERS
 from fieldcrypt.search.kinds.compound import Compound
 from fieldcrypt.search.kinds.part import Part
 
@@ -110,25 +111,41 @@ def checked_compounds(indexes: Any) -> tuple[CompoundIndex, ...]:
     return tuple(indexes)
 
 
-def check_compounds(record: str, fields: Mapping[str, Sequence[IndexedBy]], compounds: Sequence[CompoundIndex]) -> None:
+def check_compounds(
+    record: str,
+    fields: Mapping[str, Sequence[IndexedBy]],
+    counts: Mapping[str, int | None],
+    compounds: Sequence[CompoundIndex],
+) -> None:
     """Refuse compounds that hide nothing: of plain members alone, or with short or partitioned tags next to others.
+
+    And those whose protected members have few values together, for plain members tell everybody which rows to compare.
 
     Whole tags in partitions are enough to undo those of a compound (see `check_together`).
 
     Args:
         record: the record's name, for messages.
         fields: the indexes of each protected member; the values of all others are there for anyone to read.
+        counts: how many values each protected member has, if its type says so.
         compounds: of the record.
 
     Raises:
-        ConfigurationError: some hide nothing: no member is protected, or whole tags of the same values, or of more of
-            them, stand next to them.
+        ConfigurationError: some have too few values. Or some hide nothing: no member is protected, or whole tags of the
+            same values, or of more of them, stand next to them.
     """
     for compound in compounds:
         if fields.keys().isdisjoint(compound.of):
             raise ConfigurationError(
                 f"{record}.{compound.companion}: at least one of its members has to be protected, or its tags would "
                 "hide nothing"
+            )
+        values = prod(
+            min(_count(how), counts.get(member) or inf) for member, how in compound.of.items() if member in fields
+        )
+        if values < MIN_MEMBERS and not compound.accept_low_cardinality:
+            raise ConfigurationError(
+                f"{record}.{compound.companion}: its protected members have {values} values together, so frequencies "
+                "tell which is which: index more of them, or if that is acceptable set accept_low_cardinality=True"
             )
         if compound.hides and not compound.accept_leakage:
             _check_hiding(record, compound, fields, compounds)
@@ -159,6 +176,10 @@ def _check_hiding(
         telling.append(next(found, None))
     if None not in telling:
         raise nothing_hidden_error(record, hiding.companion, " and ".join(map(str, dict.fromkeys(telling))))
+
+
+def _count(how: Any) -> float:
+    return how.levels()[0].values or inf if isinstance(how, Part) else inf
 
 
 def _part(how: Any) -> Part | None:

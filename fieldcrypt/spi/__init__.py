@@ -24,6 +24,7 @@ from fieldcrypt.keys.record.record import MAX_TENANT_SIZE
 from fieldcrypt.keys.stores.store import ClaimingKeyStore
 from fieldcrypt.mixed_mode import Accepted, FromPlaintext, MixedField, PartOf, Reading, is_envelope
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, MAX_TAG_SIZE, MIN_MEMBERS
+from fieldcrypt.search.kinds.kind import count_of
 from fieldcrypt.search.question import AllEqual, Between, EndsWith, Equal, PartIs, Question, StartsWith
 from fieldcrypt.tracebacks.frames import discreet, emptied
 
@@ -88,4 +89,5 @@ __all__ = [
     "check_compounds",
     "check_together",
     "checked_compounds",
+    "count_of",
 ]

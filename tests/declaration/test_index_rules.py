@@ -105,6 +105,20 @@ def test_a_compound_of_few_values_is_refused() -> None:
     declared({"a": enum.Enum("Four", "A B C D"), "b": enum.Enum("Four", "A B C D")})
 
 
+@pytest.mark.parametrize(("type", "how"), [(bool, None), (date, month()), (str, last(1))], ids=str)
+def test_plain_members_do_not_make_few_values_more(type: Any, how: Any) -> None:
+    """For whoever reads the table sees them, and compares rows that have them in common."""
+
+    def declare(**accepted: Any) -> None:
+        index = CompoundIndex("tag", {"clinic": None, "of": how}, **accepted)
+        fields = {"of": Protection(type)}
+        ProtectedRecord("patients", new_encryptor(), fields=fields, key="id", indexes=[index])
+
+    with pytest.raises(ConfigurationError, match=r"its protected members have (2|10|12) values together"):
+        declare()
+    declare(accept_low_cardinality=True)
+
+
 @pytest.mark.parametrize(
     "declared",
     [

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import (
     Date,
     Engine,
+    Enum,
     ForeignKey,
     Numeric,
     String,
@@ -541,6 +542,7 @@ class TestCompounds:
             (CompoundIndex("who_tag", of={"surname": None, "born": None}, partitions=2), {}, "cannot be unique"),
             (CompoundIndex("who_tag", of={"surname": None, "born": None}, tag_size=4), {}, "cannot be unique"),
             (CompoundIndex("who_tag", of={"surname": None, "born": "casefold"}), {}, "normaliser"),
+            (WHO, {"surname": mapped_column(Encrypted(Enum("A", "B")))}, "members have 2 values together"),
         ],
     )
     def test_a_compound_that_could_not_be_kept_in_step_is_refused(

@@ -13,6 +13,7 @@ from fieldcrypt.declaration.record.record_search import RecordSearch
 from fieldcrypt.encryptor import Encryptor
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.offload import Offload
+from fieldcrypt.search.kinds.kind import count_of
 from fieldcrypt.search.question import Equal, Question
 
 __all__ = ["RecordIndexes"]
@@ -56,7 +57,8 @@ class RecordIndexes:
         }
         if min(len(self.compounds), len({each.name or each.companion for each in declared})) < len(declared):
             raise ConfigurationError(f"{record}: two of indexes= have one companion, or one name")
-        check_compounds(record, {path: each.indexes.declared for path, each in fields.items()}, declared)
+        counts = {path: count_of(type) for path, type in types.items()}
+        check_compounds(record, {path: each.indexes.declared for path, each in fields.items()}, counts, declared)
         of_all: list[RecordField | RecordCompound] = [*fields.values(), *self.compounds.values()]
         for indexes in (each.indexes for each in of_all):
             if indexes.is_per_tenant and key.tenant is None:

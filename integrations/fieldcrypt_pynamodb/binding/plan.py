@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, DecryptionError, FieldcryptError
-from fieldcrypt.spi import check_compounds, declare_table
+from fieldcrypt.spi import check_compounds, count_of, declare_table
 from fieldcrypt_dynamodb.item.unreadable import Unreadable, unread
 from fieldcrypt_dynamodb.request.warm_keys import warm_keys
 from fieldcrypt_pynamodb.attribute.companion import Companion
@@ -64,7 +64,8 @@ class Plan:
         ]
         self.protected = {each.attr_name: each for each in own}
         indexes = {each.key: each.attribute.protection.indexes for each in own}
-        check_compounds(model.__name__, indexes, spec.indexes)
+        counts = {each.key: count_of(each.attribute._conversion.type) for each in own}
+        check_compounds(model.__name__, indexes, counts, spec.indexes)
         self.compounds = [CompoundTagger(model, each, spec.encryptor, name, spec.tenant) for each in spec.indexes]
         self.companions = {
             attribute.attr_name: attribute.attr_type

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from sqlalchemy import Enum
 from sqlalchemy.orm import Mapper
 from sqlalchemy.orm.attributes import set_attribute
 
-from fieldcrypt.spi import check_compounds
+from fieldcrypt.spi import check_compounds, count_of
 from fieldcrypt_sqlalchemy.column.type import Encrypted
 from fieldcrypt_sqlalchemy.row_key.bound_row import BoundRow
 from fieldcrypt_sqlalchemy.row_key.columns import RowSpec
@@ -33,6 +34,11 @@ def plan_of(mapper: Mapper[Any]) -> Plan | None:
 def note_plan(mapper: Mapper[Any], plan: Plan) -> None:
     """Note what a mapped class does with its protected columns."""
     mapper.class_manager.info[_PLAN] = plan
+
+
+def _count(type_: Encrypted) -> int | None:
+    """Return how many values a column can have, if its type says so."""
+    return len(type_.type_.enums) if isinstance(type_.type_, Enum) else count_of(type_.protection.type)
 
 
 class Plan:
@@ -71,7 +77,8 @@ class Plan:
         self.compounds = tuple(Compound(each, self.mapper, spec) for each in declared)
         types: dict[str, Any] = {key: each.column.type for key, each in self.attributes.items()}
         fields = {key: each.protection.indexes for key, each in types.items()}
-        check_compounds(self.mapper.class_.__name__, fields, declared)
+        counts = {key: _count(each) for key, each in types.items()}
+        check_compounds(self.mapper.class_.__name__, fields, counts, declared)
         if self.row is not None:
             self.row.compounds = self.compounds
 

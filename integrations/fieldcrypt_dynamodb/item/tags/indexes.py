@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fieldcrypt import CompoundIndex, ConfigurationError, Encryptor, IndexedBy
 from fieldcrypt.search import Part
-from fieldcrypt.spi import FieldIndexes, check_compounds
+from fieldcrypt.spi import FieldIndexes, check_compounds, count_of
 from fieldcrypt_dynamodb.aio.steps import waiting
 
 __all__ = ["MOST_TAGS", "Companion", "Indexes", "Tagger", "tagger", "wire_tag"]
@@ -93,7 +93,7 @@ class Indexes:
             indexes = each.indexes(encryptor, record, of, waiting)
             self.members[name] = tuple(each.of)
             self.add(name, (each.indexed_by(of),), indexes, bound=bound)
-        check_compounds(self._table, fields, declared)
+        check_compounds(self._table, fields, {name: count_of(type) for name, type in types.items()}, declared)
 
     def _add(self, what: str, found: Companion) -> None:
         how = found.how
