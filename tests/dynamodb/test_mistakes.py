@@ -76,8 +76,9 @@ def test_a_condition_that_is_refused_says_what_would_work(resource: Any, descrip
     table = EncryptedTable(resource.Table("patients"), description)
     with pytest.raises(ProtectedAttributeError, match=r"email_tag .* ask for 'email'"):
         table.scan(FilterExpression=Attr("email_tag").eq(b"ann@example.org"))
-    with pytest.raises(ProtectedAttributeError, match="and = with an index=…"):
-        table.scan(FilterExpression=Attr("ssn").eq(SSN))
+    for condition, declared in ((Attr("ssn").eq(SSN), '"…"'), (Attr("ssn").between("1", "2"), "of=Range")):
+        with pytest.raises(ProtectedAttributeError, match=f"has no index that answers .*IndexedBy.*{declared}"):
+            table.scan(FilterExpression=condition)
 
 
 def test_a_misspelled_parameter_is_refused_as_one_that_is_not_known(resource: Any, description: ProtectedTable) -> None:

@@ -208,6 +208,14 @@ class TestRefusals(OnMoto):
         with pytest.raises(ProtectedAttributeError, match="decorated with @encrypted"):
             list(model.scan(model.name.startswith("Ann")))
 
+    def test_an_attribute_without_an_index_says_which_one_would_answer(self, meta: Any, keys: Encryptor) -> None:
+        """The same as an attribute with others does."""
+        model = _model(keys, meta, {"name": _name()})
+        asked = {"of=Range": lambda: model.name < "x", "of=last": lambda: model.name.part("last 4") == "x"}
+        for declared, ask in asked.items():
+            with pytest.raises(ProtectedAttributeError, match=f"has no index that answers .*{declared}"):
+                ask()
+
     def test_what_an_attribute_has_in_python_is_what_its_kind_takes(self) -> None:
         """Dates that DynamoDB has as text have a range; JSON has none."""
         born = Range(dt.date(1900, 1, 1), dt.date(2099, 12, 31))

@@ -14,6 +14,7 @@ from sqlalchemy import (
     BindParameter,
     Engine,
     StaticPool,
+    String,
     and_,
     case,
     create_engine,
@@ -30,10 +31,10 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.orm import Session, aliased, with_loader_criteria
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column, with_loader_criteria
 from sqlalchemy.sql import visitors
 
-from fieldcrypt_sqlalchemy import ProtectedColumnError, find, of_tenant
+from fieldcrypt_sqlalchemy import Encrypted, ProtectedColumnError, encrypted, find, of_tenant
 from tests.sqlalchemy.kinds import people
 from tests.support.encryptors import new_encryptor
 
@@ -374,6 +375,31 @@ class TestRefusals:
         with pytest.raises(error, match=why) as caught:
             ask(people(new_encryptor()))
         assert not [value for value in ("078", "mey", "1951", "1120") if value in str(caught.value)]
+
+    @pytest.mark.parametrize(
+        ("ask", "declared"),
+        [
+            (lambda p: p.secret != "x", r'IndexedBy\("…"\) would'),
+            (lambda p: p.secret.between("x", "y"), "of=Range"),
+            (lambda p: "x" < p.secret, "of=Range"),  # noqa: SIM300
+            (lambda p: p.secret.startswith(p.id), "of=Prefixes"),
+            (lambda p: p.secret.endswith("x"), "of=Suffixes"),
+        ],
+    )
+    def test_a_column_without_an_index_says_which_one_would_answer(self, ask: Any, declared: str) -> None:
+        """The same as a column with others does."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        @encrypted(new_encryptor(), row="id")
+        class Person(Base):
+            __tablename__ = "people"
+            id: Mapped[str] = mapped_column(String(9), primary_key=True)
+            secret: Mapped[str] = mapped_column(Encrypted(String))
+
+        with pytest.raises(ProtectedColumnError, match=f"has no blind index that answers .*{declared}"):
+            ask(Person)
 
 
 class TestSecrets:

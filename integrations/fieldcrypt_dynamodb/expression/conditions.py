@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from fieldcrypt.spi import Search
+from fieldcrypt.spi import Search, advice
 from fieldcrypt_dynamodb.errors import ProtectedAttributeError
 from fieldcrypt_dynamodb.expression.guarded import check_compared, unknown_entity_error
 from fieldcrypt_dynamodb.expression.limits import lists_of
 from fieldcrypt_dynamodb.expression.placeholders import Placeholders
-from fieldcrypt_dynamodb.expression.questions import NO_TAG, Asked, Questions
+from fieldcrypt_dynamodb.expression.questions import KINDS, NO_TAG, Asked, Questions, example
 from fieldcrypt_dynamodb.expression.syntax import Node, conditions
 from fieldcrypt_dynamodb.expression.tokens import Path
 from fieldcrypt_dynamodb.item.description import TableDescription
@@ -185,7 +185,9 @@ class _Rewriting:
             return unknown_entity_error(what)
         works = "attribute_exists and attribute_not_exists work"
         is_searchable = name in self._table.indexes.of
-        works += ", and what its index answers, with plain values" if is_searchable else ", and = with an index=…"
+        works += ", and what its index answers, with plain values" if is_searchable else ""
+        if not is_searchable and leaf.kind in KINDS:
+            works += f". It has no index that answers {advice(example(leaf))}"
         return ProtectedAttributeError(
             f"DynamoDB cannot compare the protected attribute {what}: it holds ciphertext ({leaf.kind}). {works}",
             field=self._table.field_name(name),

@@ -28,7 +28,7 @@ from fieldcrypt_dynamodb.item.nested.met import Meaning, Met
 from fieldcrypt_dynamodb.item.nested.shape import Shape
 from fieldcrypt_dynamodb.item.tags.indexes import wire_tag
 
-__all__ = ["NO_TAG", "Asked", "Questions"]
+__all__ = ["KINDS", "NO_TAG", "Asked", "Questions", "example"]
 
 NO_TAG = bytes(MAX_TAG_SIZE + 1)  # no value has it: to search for where there is nothing to find
 
@@ -44,7 +44,13 @@ _QUESTIONS: Mapping[str, Callable[..., Question]] = {
     "begins_with": StartsWith,
     "ends_with": EndsWith,
 }
+KINDS = _QUESTIONS.keys()  # of conditions that an index may answer
 _TURNED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def example(leaf: Node) -> Question:
+    """Return a question of the kind that a condition asks, about nothing, for messages."""
+    return _QUESTIONS[leaf.kind](*("…" for _ in leaf.parts[1:]))
 
 
 class Asked(NamedTuple):

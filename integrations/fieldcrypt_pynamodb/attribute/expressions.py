@@ -10,7 +10,7 @@ from pynamodb.expressions.operand import Path, Value, _IfNotExists
 from pynamodb.expressions.update import RemoveAction, SetAction
 
 from fieldcrypt import Field, IndexedBy, Protection
-from fieldcrypt.spi import Between, EndsWith, Equal, PartIs, Question, StartsWith, discreet
+from fieldcrypt.spi import Between, EndsWith, Equal, PartIs, Question, StartsWith, advice, discreet
 from fieldcrypt_pynamodb.attribute.pending import Asked, PendingOperand, PendingValue, is_expression
 from fieldcrypt_pynamodb.attribute.protected import ProtectedAttribute
 from fieldcrypt_pynamodb.errors import ProtectedAttributeError
@@ -159,13 +159,15 @@ class EncryptedExpressions(Questions, ProtectedAttribute[T]):  # type: ignore[mi
 
     def _sought(self, value: Any) -> Any:
         plain = None if is_expression(value) else self._to_field(value)
-        if plain is None or not self.indexes:
+        if plain is None:
             raise self._refusal_error()
         return plain
 
     def _asked(self, question: Question) -> Condition:
         if not self.indexes:
-            raise self._refusal_error()
+            raise ProtectedAttributeError(
+                f"{self._refusal_error()}. It has no index that answers {advice(question)}", field=self.field_name
+            )
         if all(index.per_tenant for index in self.indexes):
             raise ProtectedAttributeError(
                 f"{self._label} has tags per tenant: name the tenant, of_tenant(attribute, tenant) == value",

@@ -8,12 +8,12 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ColumnClause, Null
 from sqlalchemy.types import TypeDecorator
 
-from fieldcrypt.spi import discreet
+from fieldcrypt.spi import advice, discreet
 from fieldcrypt_sqlalchemy.column.protected import NullTest
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError
 from fieldcrypt_sqlalchemy.search.condition import search
 from fieldcrypt_sqlalchemy.search.part import ColumnPart
-from fieldcrypt_sqlalchemy.search.question import SEARCHES
+from fieldcrypt_sqlalchemy.search.question import SEARCHES, example
 
 __all__ = ["Comparator"]
 
@@ -78,7 +78,7 @@ class Comparator(TypeDecorator.Comparator[Any]):
             return super().operate(op, *other, **kwargs)
         if op in SEARCHES and self._type.indexes:
             return search(self.expr, op, other, **kwargs)
-        raise self._operator_error(op)
+        raise self._operator_error(op, other)
 
     @discreet
     def reverse_operate(self, op: Any, other: Any, **kwargs: Any) -> Any:
@@ -104,8 +104,11 @@ class Comparator(TypeDecorator.Comparator[Any]):
     def _type(self) -> Any:
         return self.expr.type  # an Encrypted; an unpickled comparator has not got it
 
-    def _operator_error(self, op: Any) -> ProtectedColumnError:
-        if not self._type.indexes:
+    def _operator_error(self, op: Any, operands: tuple[Any, ...] = ()) -> ProtectedColumnError:
+        if op in SEARCHES and operands:
+            why = advice(example(op, operands))
+            works = f"Only is_(None) and is_not(None) work. It has no blind index that answers {why}"
+        elif not self._type.indexes:
             works = "Only is_(None) and is_not(None) work; to search for equal values use a blind index"
         elif op in _WITHOUT_CASE:
             works = 'Declare its index with normaliser="casefold", and use startswith(…) or endswith(…)'

@@ -11,7 +11,7 @@ from sqlalchemy.sql.elements import ClauseElement, CollectionAggregate
 from fieldcrypt.spi import Between, EndsWith, Equal, Question, StartsWith, located
 from fieldcrypt_sqlalchemy.errors import ProtectedColumnError, column_error
 
-__all__ = ["NEGATIVE", "SEARCHES", "checked", "plain_values", "question"]
+__all__ = ["NEGATIVE", "SEARCHES", "checked", "example", "plain_values", "question"]
 
 _IN = frozenset({operators.in_op, operators.not_in_op})
 _EQUAL = frozenset({operators.eq, operators.ne, *_IN})
@@ -54,6 +54,11 @@ def question(tagger: Any, op: Any, operands: tuple[Any, ...], options: Mapping[s
             tagger, f"cannot be compared with None, or with what the column makes NULL: use is_(None){at_one_end}"
         )
     return _OTHERS[op](*values), False
+
+
+def example(op: Any, operands: tuple[Any, ...]) -> Question:
+    """Return a question of the kind that an operator asks, about nothing, for messages."""
+    return Equal(()) if op in _EQUAL else _OTHERS[op](*("…" for _ in operands))
 
 
 def checked(tagger: Any, function: Callable[..., Any], *arguments: Any) -> Any:
