@@ -35,6 +35,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_col
 from sqlalchemy.sql import visitors
 
 from fieldcrypt_sqlalchemy import Encrypted, ProtectedColumnError, encrypted, find, of_tenant
+from tests.conftest import Database
 from tests.sqlalchemy.kinds import people
 from tests.support.encryptors import new_encryptor
 
@@ -262,6 +263,19 @@ class TestInexact:
 
 
 class TestSorting:
+    def test_find_compares_what_the_session_has_unless_it_is_loaded_again(self, database: Database) -> None:
+        """Another session has changed it meanwhile."""
+        person = _filled(database("sqlite"))
+        with Session(database("sqlite"), expire_on_commit=False) as session:
+            known = session.get_one(person, 1)
+            session.commit()
+            with Session(database("sqlite")) as other:
+                other.get_one(person, 1).surname = "Meyerhof"
+                other.commit()
+            statement = select(person).where(person.surname.startswith("meyerh"))
+            assert find(session, statement) == []
+            assert find(session, statement.execution_options(populate_existing=True)) == [known]
+
     def test_find_sorts_by_decrypted_values(self, crowd: Crowd) -> None:
         """Up or down, by several attributes, None last both ways; equal ones stay as the statement sorts them."""
         session, person = crowd
