@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -11,10 +11,11 @@ import pytest
 
 from fieldcrypt import Purpose
 from fieldcrypt_dynamodb import EncryptedTable, Entity, ProtectedAttributeError, ProtectedTable, of_entity
+from fieldcrypt_dynamodb.migration import CheckpointTable, TableMigration
 from tests.dynamodb.search_questions import Questions
 from tests.dynamodb.searched import ATTRIBUTES, COMPOUNDS, create_table, described
 from tests.support.doubles import Later
-from tests.support.dynamodb import DynamoDb
+from tests.support.dynamodb import DynamoDb, put_raw, raw
 from tests.support.encryptors import new_encryptor
 from tests.support.stories import told
 from tests.support.wiretap import Secrets
@@ -43,14 +44,20 @@ class Story:
                 "person": Entity(ATTRIBUTES, key={"id": "P#*"}, indexes=COMPOUNDS),
                 "thing": Entity(key={"id": "T#*"}),
             }
-            app = EncryptedTable(bare, ProtectedTable("people", self._encryptor, key=["id"], entities=entities))
+            table = ProtectedTable("people", self._encryptor, key=["id"], entities=entities)
+            app = EncryptedTable(bare, table)
             app.put_item(Item={"id": "T#1", "name": "thing", "ward": "North"})
-            self._table = of_entity(app, "person")
+            self._table, migrated = of_entity(app, "person"), of_entity(table, "person")
         else:
             attributes = {paths.get(name, name): how for name, how in ATTRIBUTES.items()}
             indexes = [] if kind == "nested" else COMPOUNDS
-            self._table = EncryptedTable(bare, described(self._encryptor, attributes=attributes, indexes=indexes))
+            migrated = described(self._encryptor, attributes=attributes, indexes=indexes)
+            self._table = EncryptedTable(bare, migrated)
+        CheckpointTable(client_factory=dynamodb.client).create_table()
+        self._migration = TableMigration(migrated, dynamodb.client, segments=1)
         self._people: dict[str, dict[str, Any]] = {}
+        self._untagged: defaultdict[str, set[str]] = defaultdict(set)  # the attributes without tags, by the id
+        self._dynamodb = dynamodb
         self._rotates = False
         self.tally: Counter[str] = Counter()
 
@@ -58,11 +65,22 @@ class Story:
         """Do what happens, and ask after each step."""
         for number in range(PEOPLE):
             self._put(number)
-        writes = [self._put, self._put, self._update, self._update, self._update, self._delete, self._delete_if]
+        writes = [
+            self._put,
+            self._put,
+            self._update,
+            self._update,
+            self._update,
+            self._delete,
+            self._delete_if,
+            self._lose,
+        ]
         for step in range(steps):
             number = self._random.randrange(PEOPLE)
             if step % 20 == 10:
                 self._rotate()
+            elif step % 20 == 15:
+                self._fill()
             else:
                 self._unless_too_large(lambda: self._random.choice(writes)(number))  # noqa: B023
             for ask in (self._scan, self._query, self._count):
@@ -88,6 +106,7 @@ class Story:
     def _put(self, number: int) -> None:
         person = self._questions.person(number)
         self._people[person["id"]] = person
+        self._untagged.pop(person["id"], None)
         if self._random.random() < 0.5:
             self._table.put_item(Item=self._placed(person))
         else:
@@ -113,6 +132,7 @@ class Story:
             **({"ExpressionAttributeValues": {f":{name}": value for name, value in sets.items()}} if sets else {}),
         )
         person |= sets
+        self._untagged[str(number)] -= names
         for name in removes:
             person.pop(name, None)
 
@@ -135,9 +155,27 @@ class Story:
             self._table.delete_item(Key={"id": f"{self._prefix}{number}"}, ConditionExpression=asked.condition)
         except self._table.meta.client.exceptions.ConditionalCheckFailedException:
             is_deleted = False
-        assert is_deleted == asked.holds(person), asked.spelt
+        assert is_deleted == asked.holds(self._tagged(person)), asked.spelt
         if is_deleted:
             del self._people[str(number)]
+
+    def _lose(self, number: int) -> None:
+        """Have an item be as old as the time before the indexes, when there were no tags."""
+        if str(number) in self._people:
+            old = raw(self._dynamodb, "people", {"id": {"S": f"{self._prefix}{number}"}})
+            kept = {"id", "ward", "profile", *ATTRIBUTES}
+            put_raw(self._dynamodb, "people", {name: value for name, value in old.items() if name in kept})
+            self._untagged[str(number)] = {*ATTRIBUTES}
+            self.tally["lost"] += 1
+
+    def _fill(self) -> None:
+        """Fill in tags, and replace those under former keys."""
+        assert not self._migration.backfill(restart=True).failed
+        self._untagged.clear()
+
+    def _tagged(self, person: dict[str, Any]) -> dict[str, Any]:
+        """Return what searches find of a person: values without tags are like NULL to them."""
+        return {**person, **dict.fromkeys(self._untagged[person["id"]] & person.keys())}
 
     def _rotate(self) -> None:
         """Rotate the index key; or, if there are two, write all again and retire the old one."""
@@ -148,13 +186,14 @@ class Story:
         self._clock.advance(SETTLED)
         for person in self._people.values():
             self._table.put_item(Item=self._placed(person))
+        self._untagged.clear()
         self._clock.advance(SETTLED)
         self._encryptor.data_keys.retire_index_keys(None)
 
     # Questions
 
     def _expected(self, asked: Any) -> list[str]:
-        return sorted(number for number, person in self._people.items() if asked.holds(person))
+        return sorted(number for number, person in self._people.items() if asked.holds(self._tagged(person)))
 
     def _found(self, items: list[Any]) -> list[str]:
         for item in items:
@@ -191,8 +230,9 @@ class Story:
 def test_a_search_finds_what_it_would_find_in_plaintext(
     kind: str, dynamodb: DynamoDb, later: Later, secrets: Secrets, request: pytest.FixtureRequest
 ) -> None:
-    """With all kinds of indexes, through puts, updates, deletes and rotations of the index key."""
+    """With all kinds of indexes, through puts, updates, deletes, rotations of the index key and tags filled in late."""
     secrets.allow(*map(str, range(PEOPLE)))  # as their ids, though numbers end with some of them
+    secrets.allow(*range(PEOPLE + 1), "B")  # as a migration counts items, and asks for binary attributes
     tally = told(lambda seed: Story(kind, dynamodb, seed, later), kind, STEPS[kind], request)
     assert tally["found"]
     assert tally["found by key"]

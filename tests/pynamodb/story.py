@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, NamedTuple
@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 from pynamodb.exceptions import DeleteError
 
 from fieldcrypt import Encryptor, LocalKeyProvider, MemoryKeyStore, Purpose
+from fieldcrypt_dynamodb.migration import CheckpointTable, TableMigration
 from fieldcrypt_pynamodb import ProtectedAttributeError, of_tenant
+from fieldcrypt_pynamodb.migration import MigratedModel
 from tests.conftest import Clock
 from tests.pynamodb.people import people
+from tests.support.dynamodb import DynamoDb, put_raw, raw
 
 Values = Mapping[str, Any]
 DAY = 86_400
@@ -49,16 +52,21 @@ class Story:
 
     Args:
         meta: of an empty table.
+        dynamodb: that has it.
         seed: tells the same one again.
         clock: turns on.
         per_tenant: whether tags are.
     """
 
-    def __init__(self, meta: Any, seed: int, clock: Clock, *, per_tenant: bool) -> None:
+    def __init__(self, meta: Any, dynamodb: DynamoDb, seed: int, clock: Clock, *, per_tenant: bool) -> None:
         self._random, self._clock, self._per_tenant = Random(seed), clock, per_tenant
         self._keys = Encryptor(LocalKeyProvider.generate(), MemoryKeyStore())
         self._model = people(meta, self._keys, per_tenant=per_tenant)
+        CheckpointTable(client_factory=dynamodb.client).create_table()
+        self._migration = TableMigration(MigratedModel(self._model), dynamodb.client, segments=1)
+        self._dynamodb, self._table = dynamodb, meta.table_name
         self._plain: dict[str, dict[str, Any]] = {}
+        self._untagged: defaultdict[str, set[str]] = defaultdict(set)  # the attributes without tags, by the id
         self._rotates = False
         self.tally: Counter[str] = Counter()
 
@@ -66,9 +74,8 @@ class Story:
         for _ in range(8):
             self._save()
         for _ in range(steps):
-            self._random.choices([self._save, self._update, self._delete, self._rotate, self._ask], [4, 4, 1, 1, 14])[
-                0
-            ]()
+            events = [self._save, self._update, self._delete, self._lose, self._fill, self._rotate, self._ask]
+            self._random.choices(events, [4, 4, 1, 1, 1, 1, 14])[0]()
 
     def _some(self) -> dict[str, Any]:
         return {name: self._random.choice(pool) for name, pool in POOLS.items()}
@@ -77,6 +84,7 @@ class Story:
         id, values = f"id-{self._random.randrange(12)}", {"clinic": self._random.choice(CLINICS), **self._some()}
         self._model(id, **values).save()
         self._plain[id] = values
+        self._untagged.pop(id, None)
 
     def _update(self) -> None:
         if not self._plain:
@@ -88,6 +96,7 @@ class Story:
         values = {name: value for name, value in self._some().items() if name in names}
         self._model.get(id).update(actions=[getattr(self._model, name).set(value) for name, value in values.items()])
         self._plain[id] |= values
+        self._untagged[id] -= {*values}
 
     def _delete(self) -> None:
         if not self._plain:
@@ -96,12 +105,33 @@ class Story:
         try:
             self._model.get(id).delete(condition=leaf.condition)
         except DeleteError:
-            assert not leaf.holds(self._plain[id])
+            assert not leaf.holds(self._tagged(id))
         except ProtectedAttributeError as error:
             self._inexact(error)
         else:
-            assert leaf.holds(self._plain.pop(id))
+            assert leaf.holds(self._tagged(id))
+            del self._plain[id]
             self.tally["deleted"] += 1
+
+    def _lose(self) -> None:
+        """Have an item be as old as the time before the indexes, when there were no tags."""
+        if not self._plain:
+            return
+        id = self._random.choice(sorted(self._plain))
+        kept = {"id", "clinic", *POOLS}
+        old = raw(self._dynamodb, self._table, {"id": {"S": id}})
+        put_raw(self._dynamodb, self._table, {name: value for name, value in old.items() if name in kept})
+        self._untagged[id] = {*POOLS}
+        self.tally["lost"] += 1
+
+    def _fill(self) -> None:
+        """Fill in tags, and replace those under former keys."""
+        assert not self._migration.backfill(restart=True).failed
+        self._untagged.clear()
+
+    def _tagged(self, id: str) -> dict[str, Any]:
+        """Return what searches find of a person: values without tags are like none to them."""
+        return {**self._plain[id], **dict.fromkeys(self._untagged[id])}
 
     def _rotate(self) -> None:
         """Begin a rotation, or end it: all is tagged again, and the old key retired."""
@@ -113,6 +143,7 @@ class Story:
         if self._rotates:
             for item in self._model.scan():
                 item.save()
+            self._untagged.clear()
             for owner in owners:
                 self._keys.data_keys.retire_index_keys(owner)
             self.tally["rotated"] += 1
@@ -138,14 +169,14 @@ class Story:
             self._found(self._model.scan(~one.condition), lambda of: not one.holds(of))
             self._found(self._model.scan(one.condition | other.condition), lambda of: one.holds(of) or other.holds(of))
             if one.index is not None:
-                assert one.index.count(one.condition) == sum(map(one.holds, self._plain.values()))
+                assert one.index.count(one.condition) == sum(one.holds(self._tagged(id)) for id in self._plain)
                 self.tally["counted"] += 1
         except ProtectedAttributeError as error:
             self._inexact(error)
 
     def _found(self, items: Any, holds: Callable[[Values], bool]) -> None:
         found = [item.id for item in items]
-        assert sorted(found) == sorted(id for id, values in self._plain.items() if holds(values))
+        assert sorted(found) == sorted(id for id in self._plain if holds(self._tagged(id)))
         self.tally["found"] += len(found)
 
     def _leaf(self) -> Leaf:
