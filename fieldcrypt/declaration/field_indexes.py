@@ -189,7 +189,7 @@ class Search:
         level = None if companion is None or self.how.one_companion else self.how.companions.index(companion)
         found = self._answer.tags(tenant, level)
         if self.how.one_companion:
-            tags = sorted({tag for level in found for tag in level})
+            tags = sorted(tag for level in found for tag in level)  # short ones twice, so that their number stays
             return {self.how.companion: tags} if tags else {}
         pairs = zip(self.how.companions, found, strict=True)
         return {companion: list(map(self.how.stored, tags)) for companion, tags in pairs if tags}

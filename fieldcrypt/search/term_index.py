@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import partial
+from itertools import count
 from typing import Any, cast
 
 from fieldcrypt.errors import ConfigurationError, FieldcryptError, located
@@ -228,16 +229,19 @@ class TermIndex:
         found: list[dict[bytes, None]] = [{} for _ in self.levels]
         for heads in reversed(self._macs.searching(tenant)):
             for at in levels:
-                found[at].update(dict.fromkeys(sorted(self._level_tags(heads, at, cover))))
+                found[at].update(dict.fromkeys(sorted(self._level_tags(heads, at, cover, found[at].keys()))))
         return tuple(map(tuple, found))
 
-    def _level_tags(self, heads: Heads, at: int, cover: Cover) -> Iterator[bytes]:
-        forms = cover.terms[at]
+    def _level_tags(self, heads: Heads, at: int, cover: Cover, known: Set[bytes]) -> Set[bytes]:
+        """Return the tags of a level under one index key, besides those that are known under another one."""
         macs = heads[:-1] if self.partitions > 1 else (heads[at],)
-        yield from (mac.tag(message, self.tag_size) for message in map(_encoded, forms) for mac in macs)
-        if cover.padding is not None:  # padded to the most that there can be
-            for number in range((cover.most or self.levels[at].most) - len(forms)):
-                yield heads[len(self.levels) + at].tag(_encoded([*cover.padding, number]), self.tag_size)
+        tags = {mac.tag(message, self.tag_size) for message in map(_encoded, cover.terms[at]) for mac in macs} - known
+        if cover.padding is not None:  # padded to the most that there can be, though short tags may be the same
+            most = min(cover.most or self.levels[at].most, 256**self.tag_size - len(known))
+            padding, numbers = heads[len(self.levels) + at], count()
+            while len(tags) < most:
+                tags |= {padding.tag(_encoded([*cover.padding, next(numbers)]), self.tag_size)} - known
+        return tags
 
     @discreet
     def _matches(self, question: Question, value: Any) -> bool:

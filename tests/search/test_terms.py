@@ -169,9 +169,10 @@ class TestPartitions:
 
 
 class TestPadding:
-    def test_every_question_about_a_range_has_as_many_tags(self, encryptor: Encryptor) -> None:
-        """Whether it is wide or narrow, open at one end, or about nothing that there can be."""
-        index = made(encryptor, YEAR, date)
+    @pytest.mark.parametrize("size", [1, 16])
+    def test_every_question_about_a_range_has_as_many_tags(self, encryptor: Encryptor, size: int) -> None:
+        """Whether it is wide or narrow, open at one end, or about nothing; though tags of one byte may be the same."""
+        index = made(encryptor, YEAR, date, tag_size=size)
         index.stored_tags(date(2000, 1, 1))
         day = date(2000, 1, 1)
         asked = [
