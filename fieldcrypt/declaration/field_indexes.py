@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fieldcrypt.declaration.index_rules import advice, check_together
+from fieldcrypt.declaration.index_rules import check_together, unanswered_error
 from fieldcrypt.declaration.indexed_by import IndexedBy
 from fieldcrypt.errors import ConfigurationError
 from fieldcrypt.format.context import NoTenant
@@ -149,8 +149,7 @@ class FieldIndexes:
         if best is None and nothing is not None:
             raise nothing
         if best is None:
-            there = "".join(f"; {how.companion} answers {how.answers}" for how in self.declared)
-            raise ConfigurationError(f"{self.name} has no index that answers {advice(question)}{there}")
+            raise unanswered_error(self.name, question, self.declared)
         return best
 
 

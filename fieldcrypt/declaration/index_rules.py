@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import permutations
 from typing import Any
 
@@ -13,7 +14,7 @@ from fieldcrypt.search.kinds.part import Part
 from fieldcrypt.search.kinds.range import Range
 from fieldcrypt.search.question import AllEqual, Between, EndsWith, Equal, PartIs, Question, StartsWith
 
-__all__ = ["advice", "check_together", "nothing_hidden_error", "tells"]
+__all__ = ["advice", "check_together", "nothing_hidden_error", "tells", "unanswered_error"]
 
 
 def check_together(name: str, hows: tuple[IndexedBy, ...]) -> None:
@@ -87,6 +88,12 @@ def advice(question: Question) -> str:
         which = "startswith" if isinstance(question, StartsWith) else "endswith"
         return f"{which} of an empty text, and needs none: it is true of every text. Ask for all that have a value"
     return _ADVICE[type(question)]
+
+
+def unanswered_error(name: str, question: Question, declared: Iterable[IndexedBy]) -> ConfigurationError:
+    """Return what to raise where none of the declared indexes of a field answers a question."""
+    there = "".join(f"; {how.companion} answers {how.answers}" for how in declared)
+    return ConfigurationError(f"{name} has no index that answers {advice(question)}{there}")
 
 
 _ADVICE: dict[type[Question], str] = {

@@ -8,7 +8,7 @@ from fieldcrypt._base.service_url import ServiceUrl
 from fieldcrypt.batch import FieldGroup, encrypt_fields
 from fieldcrypt.declaration.compound_index import check_compounds, checked_compounds
 from fieldcrypt.declaration.field_indexes import FieldIndexes, Search, StoredTags
-from fieldcrypt.declaration.index_rules import advice, check_together
+from fieldcrypt.declaration.index_rules import advice, check_together, unanswered_error
 from fieldcrypt.declaration.logical_name import declare_table
 from fieldcrypt.declaration.path import Elements, Path, element_context
 from fieldcrypt.errors import located
@@ -91,4 +91,5 @@ __all__ = [
     "check_together",
     "checked_compounds",
     "count_of",
+    "unanswered_error",
 ]

@@ -16,7 +16,7 @@ from pynamodb.attributes import (
 from pynamodb.models import Model
 
 from fieldcrypt import ConfigurationError, Encryptor
-from fieldcrypt.search import Prefixes, Range, first, last
+from fieldcrypt.search import Prefixes, Range, first, last, year
 from fieldcrypt_pynamodb import (
     BlindIndexAttribute,
     BlindIndexSetAttribute,
@@ -207,6 +207,14 @@ class TestRefusals(OnMoto):
             model("1", name="Ann").save()
         with pytest.raises(ProtectedAttributeError, match="decorated with @encrypted"):
             list(model.scan(model.name.startswith("Ann")))
+
+    def test_a_question_that_none_answers_says_what_all_indexes_answer(self, meta: Any, keys: Encryptor) -> None:
+        """Also where one is of the text that DynamoDB has, and another one of the date."""
+        indexes = [IndexedBy("tag"), IndexedBy("year_tag", of=year())]
+        born = EncryptedAttribute(DateAttribute(null=True), index=indexes)
+        model = _model(keys, meta, {"born": born, "tag": TAG(null=True), "year_tag": TAG(null=True)})
+        with pytest.raises(ProtectedAttributeError, match=r"Range.* tag answers ==; year_tag answers the part year"):
+            model.scan(model.born < BORN)
 
     def test_an_attribute_without_an_index_says_which_one_would_answer(self, meta: Any, keys: Encryptor) -> None:
         """The same as an attribute with others does."""

@@ -9,7 +9,7 @@ from pynamodb.expressions.condition import Condition
 
 from fieldcrypt import ConfigurationError, Encryptor, IndexedBy
 from fieldcrypt.search import Part
-from fieldcrypt.spi import Between, Equal, FieldIndexes, PartIs, Question, Search, StoredTags
+from fieldcrypt.spi import Between, Equal, FieldIndexes, PartIs, Question, Search, StoredTags, unanswered_error
 from fieldcrypt_dynamodb.item.tags.indexes import wire_tag
 from fieldcrypt_dynamodb.item.unreadable import Unreadable
 from fieldcrypt_pynamodb.attribute.companion import Companion
@@ -121,20 +121,20 @@ class Tagger:
             ProtectedAttributeError: no index answers it.
             TypeError, ValueError: as for `FieldIndexes.search`.
         """
-        refused, best = None, None
+        best = None
         for convert, indexes in self.groups:
             if companion is not None and companion not in indexes.companions:
                 continue
             try:
                 index = None if companion is None else self.declaration(companion).companion
                 found = indexes.search(_converted(question, convert), index)
-            except ConfigurationError as error:
-                refused = refused or error
-            else:
-                if best is None or found.is_exact > best[0].is_exact:
-                    best = found, lambda plain, found=found, convert=convert: found.matches(convert(plain))
+            except ConfigurationError:
+                continue
+            if best is None or found.is_exact > best[0].is_exact:
+                best = found, lambda plain, found=found, convert=convert: found.matches(convert(plain))
         if best is None:
-            raise ProtectedAttributeError(str(refused), field=self.field_name) from None
+            refused = unanswered_error(self.field_name, question, self.declared)
+            raise ProtectedAttributeError(str(refused), field=self.field_name)
         return best
 
     def declaration(self, companion: str) -> IndexedBy:
