@@ -95,6 +95,8 @@ class Story:
             self._note(number)
 
     def _go(self) -> None:
+        if len(self._known) == 1:
+            return
         number = self._random.choice(list(self._known))
         del self._known[number]
         self._untagged.pop(number, None)
