@@ -99,7 +99,7 @@ def _python(row: Row) -> Path | None:
         constraints = Path(directory) / "constraints.txt"
         constraints.write_text("\n".join([*row.constraints, *(_floors(row) if row.lowest else ())]))
         install = ("pip", "install", "--quiet", "--python", environment, "--constraint", constraints)
-        _uv(*install, "--group", "dev", "--editable", ".[all,demo]")
+        _uv(*install, "--group", "tests", "--editable", ".[all,demo]")
     return environment / "bin" / "python"
 
 
