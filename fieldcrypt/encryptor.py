@@ -23,7 +23,7 @@ from fieldcrypt.format.context import NoTenant
 from fieldcrypt.keys.admin import old_keys
 from fieldcrypt.keys.policy import KeyPolicy
 from fieldcrypt.keys.providers.provider import KeyProvider
-from fieldcrypt.keys.stores.store import KeyStore
+from fieldcrypt.keys.stores.store import KeyStore, is_key_store
 from fieldcrypt.normalisers import Normaliser
 from fieldcrypt.offload import Offload, in_place
 from fieldcrypt.search.blind_index import DEFAULT_TAG_SIZE, BlindIndex
@@ -116,7 +116,7 @@ class Encryptor:
                 f"{_kind(provider)} is not a key provider: it needs wrap, unwrap and wrapping_keys, and derives from "
                 "KeyProvider"
             )
-        if isinstance(store, type) or (store is not None and not isinstance(store, KeyStore)):
+        if store is not None and not is_key_store(store):
             raise ConfigurationError(f"{_kind(store)} is not a key store: it needs get, add, list, replace and key_ids")
         if policy is not None and not isinstance(policy, KeyPolicy):
             raise ConfigurationError(f"{_kind(policy)} is not a KeyPolicy")

@@ -11,7 +11,7 @@ from fieldcrypt.errors import ConfigurationError, KeyNotFoundError, KeyStoreErro
 from fieldcrypt.events import Event, EventKind, report
 from fieldcrypt.keys.record.record import KeyRecord
 from fieldcrypt.keys.record.tombstone import Tombstone
-from fieldcrypt.keys.stores.store import KeyStore
+from fieldcrypt.keys.stores.store import KeyStore, is_key_store
 
 __all__ = ["KeyStoreChain"]
 
@@ -46,7 +46,7 @@ class KeyStoreChain:
         if not others:
             raise ConfigurationError("a chain has two key stores or more; a single one needs none")
         for store in (own, *others):
-            if isinstance(store, type) or not isinstance(store, KeyStore):
+            if not is_key_store(store):
                 raise ConfigurationError(f"an instance of {type(store).__name__} is not a key store")
         self.stores = (own, *others)
         self._others = tuple((store, Backoff(REST)) for store in others)  # a pause for each after it failed

@@ -11,7 +11,7 @@ from fieldcrypt.errors import DecryptionError, KeyNotFoundError, KeyStoreError
 from fieldcrypt.keys.record.record import KeyRecord, KeyState
 from fieldcrypt.keys.record.tombstone import Tombstone
 
-__all__ = ["ClaimingKeyStore", "KeyStore", "MemoryKeyStore", "keeping_claims", "read_record"]
+__all__ = ["ClaimingKeyStore", "KeyStore", "MemoryKeyStore", "is_key_store", "keeping_claims", "read_record"]
 
 
 @runtime_checkable
@@ -107,6 +107,15 @@ class ClaimingKeyStore(KeyStore, Protocol):
             KeyStoreError: the store cannot be written.
         """
         ...
+
+
+def is_key_store(store: object) -> bool:
+    """Return True for an object with the methods of a key store, even if it hands them on to another one.
+
+    From Python 3.12 on, `isinstance` does not find what `__getattr__` returns.
+    """
+    methods = ("get", "add", "list", "replace", "key_ids")
+    return not isinstance(store, type) and all(callable(getattr(store, each, None)) for each in methods)
 
 
 def keeping_claims(store: KeyStore | None) -> ClaimingKeyStore | None:
