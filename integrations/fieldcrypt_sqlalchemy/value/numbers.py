@@ -13,9 +13,11 @@ def integer(value: Any) -> Any:
     """Take what can be used as an index, such as numpy's integers."""
     if value.__class__ is int or isinstance(value, bool) or not hasattr(value, "__index__"):
         return value
+    if getattr(getattr(value, "dtype", None), "kind", None) == "b":  # numpy's truth values, which are an index before 2
+        return value
     try:
         plain = int.__int__(operator.index(value))
-    except TypeError:  # an array, or numpy's truth values
+    except TypeError:  # an array
         return value
     return plain if plain == value else value
 
