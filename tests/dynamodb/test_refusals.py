@@ -114,6 +114,8 @@ class TestRefusals(OnMoto):
     def test_ways_past_the_encryption_are_refused(
         self, client: EncryptedClient, secrets: Secrets, operation: str, how: dict[str, Any]
     ) -> None:
+        if not hasattr(client, operation):
+            pytest.skip("this boto3 has no such operation")
         with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError, match=operation):
             getattr(client, operation)(**how)
 
@@ -207,8 +209,9 @@ class TestRefusals(OnMoto):
             ("search_vectors", {"TableName": Name.PATIENTS}),
             ("execute_statement", {"Statement": Name.STATEMENT}),
         ):
-            with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError):
-                getattr(client, operation)(**how)
+            if hasattr(client, operation):  # which an older boto3 has not
+                with secrets.nothing_is_sent(), pytest.raises(ProtectedAttributeError):
+                    getattr(client, operation)(**how)
 
     @pytest.mark.parametrize("name", [Name.TAG, Name.TENANT])
     def test_an_attribute_named_by_an_enum_member_is_the_attribute(

@@ -17,6 +17,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import event, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from fieldcrypt import ConfigurationError, Encryptor, KeyStoreError, LocalKeyProvider
 from fieldcrypt_sqlalchemy import SqlKeyStore
@@ -125,7 +126,9 @@ class TestCalls:
 
     def test_it_does_not_wait_for_the_application_s_connections(self, engine: AsyncEngine, store: SqlKeyStore) -> None:
         """The application's pool is used up by transactions that wait for a key."""
-        small = create_async_engine(engine.url, pool_size=1, max_overflow=0, pool_timeout=1)
+        small = create_async_engine(
+            engine.url, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0, pool_timeout=1
+        )
 
         async def application() -> str:
             async with small.connect():

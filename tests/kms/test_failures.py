@@ -57,7 +57,10 @@ class TestOutages:
             tested = provider(aws, key, failed.url)
             assert watch(tested.unwrap, wraps, CONTEXT) == DATA_KEY
             tries = 2 if name in TRIED_TWICE else 1
-            assert watch.calls() == [*[(HOME, cause)] * tries, (AWAY, None)]
+            allowed = [[*[(HOME, cause)] * tries, (AWAY, None)]]
+            if name == "cut off":  # botocore before 1.36 takes it for a connection that was closed, and tries again
+                allowed.append([*[(HOME, "ConnectionClosedError")] * 2, (AWAY, None)])
+            assert watch.calls() in allowed
             assert watch(tested.unwrap, wraps, CONTEXT) == DATA_KEY
             assert watch.calls() == [(AWAY, None)]
 

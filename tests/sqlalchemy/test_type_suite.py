@@ -112,6 +112,7 @@ def test_what_is_listed_fails_for_the_reason_given(suite: Suite, encrypted: Repo
     assert not other, listing(other)
 
 
+@pytest.mark.skipif(re.match(r"2\.0\.[1-4]?\d$", sqlalchemy.__version__) is not None, reason="has fewer tests")
 def test_what_is_listed_is_there(suite: Suite, encrypted: Report) -> None:
     """The list has no entry for tests that are gone."""
     listed = [*NOT_EVEN_PLAIN[suite.kind], *(test for reason in REASONS for test in reason.tests)]
