@@ -301,6 +301,15 @@ class TestRefusals:
                 Codec(list).encode(value)
             assert SECRET not in told(caught.value)
 
+    def test_65_levels_of_maps(self) -> None:
+        """As of lists; 64 are taken."""
+        value: dict[str, Any] = {"leaf": 1}
+        for _ in range(63):
+            value = {"": value}
+        assert Codec(dict).decode(Codec(dict).encode(value)) == value
+        with pytest.raises(ValueError, match="64"):
+            Codec(dict).encode({"": value})
+
     @pytest.mark.parametrize("innermost", [[], {}, set()], ids=["list", "dict", "set"])
     def test_65_levels_of_nesting_around_nothing(self, innermost: Any) -> None:
         """64 lists around an empty list, map or set are 65 levels too: refused when written, and when read."""

@@ -43,6 +43,12 @@ def test_every_package_of_the_wheel_is_checked() -> None:
     assert set(PROJECT["tool"]["coverage"]["run"]["source_pkgs"]) == packages - {"fieldcrypt_spark"}
 
 
+def test_the_coverage_has_a_floor_that_a_workflow_holds() -> None:
+    """It is no part of .ci/run."""
+    assert PROJECT["tool"]["coverage"]["report"]["fail_under"] >= 95
+    assert re.search(r"target: \[.*\bcoverage\b.*\]", (ROOT / ".github/workflows/ci.yml").read_text())
+
+
 def test_the_changelog_has_this_version() -> None:
     """With its date, below an "Unreleased" for what comes next, and with a link for each version."""
     versions = re.findall(r"^## \[(.+?)\]", CHANGES, re.MULTILINE)
